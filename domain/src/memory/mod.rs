@@ -1,0 +1,1 @@
+//! A complete store without a database.

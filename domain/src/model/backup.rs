@@ -1,0 +1,221 @@
+//! Backups: what they are called, what is known of them, how long they are kept.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{StoreError, StoreResult};
+
+/// Name of a backup: 1 to 64 of `0-9`, `a-z`, `_` and `-`; never a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BackupId(String);
+
+impl BackupId {
+    /// Builds an id.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] when it has other characters or another length.
+    pub fn new(id: &str) -> StoreResult<Self> {
+        let valid = (1..=64).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+        if !valid {
+            return Err(StoreError::invalid("backup id", format!("{id:?} is not 1 to 64 of 0-9, a-z, _ and -")));
+        }
+        Ok(Self(id.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for BackupId {
+    type Error = StoreError;
+    fn try_from(id: String) -> StoreResult<Self> {
+        Self::new(&id)
+    }
+}
+
+impl From<BackupId> for String {
+    fn from(id: BackupId) -> Self {
+        id.0
+    }
+}
+
+impl FromStr for BackupId {
+    type Err = StoreError;
+    fn from_str(id: &str) -> StoreResult<Self> {
+        Self::new(id)
+    }
+}
+
+impl fmt::Display for BackupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Why a backup was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BackupKind {
+    /// Somebody asked for it.
+    Manual,
+    /// At most one a day.
+    Daily,
+    /// At most one a week.
+    Weekly,
+    /// After the database was created.
+    Initial,
+    /// Before the schema is changed.
+    PreMigration,
+    /// Before another backup is restored.
+    PreRestore,
+    /// Before the database is recreated.
+    PreReset,
+}
+
+impl BackupKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] =
+        [Self::Manual, Self::Daily, Self::Weekly, Self::Initial, Self::PreMigration, Self::PreRestore, Self::PreReset];
+
+    /// The name in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Daily => "daily",
+            Self::Weekly => "weekly",
+            Self::Initial => "initial",
+            Self::PreMigration => "pre_migration",
+            Self::PreRestore => "pre_restore",
+            Self::PreReset => "pre_reset",
+        }
+    }
+}
+
+impl fmt::Display for BackupKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for BackupKind {
+    type Err = StoreError;
+    fn from_str(text: &str) -> StoreResult<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| StoreError::invalid("backup kind", format!("{text:?} is not a kind of backup")))
+    }
+}
+
+/// Number of rows of each table.
+pub type RowCounts = BTreeMap<String, u64>;
+
+/// What is written beside a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupManifest {
+    /// Version of this form, 1.
+    pub format: u32,
+    /// The backup.
+    pub id: BackupId,
+    /// Why it was made.
+    pub kind: BackupKind,
+    /// In words.
+    pub reason: String,
+    /// Grows by one with each backup of a directory; order does not depend on the clock.
+    pub sequence: u64,
+    /// When the copy was started.
+    pub created_at: DateTime<Utc>,
+    /// Program and version that made it.
+    pub tool: String,
+    /// Name of the newest migration in it.
+    pub schema_version: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file in hexadecimal.
+    pub sha256: String,
+    /// Number of rows of each table.
+    pub rows: RowCounts,
+}
+
+/// A backup as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupInfo {
+    /// What its manifest says.
+    #[serde(flatten)]
+    pub manifest: BackupManifest,
+    /// Where it is.
+    pub path: String,
+    /// Whether it passed all checks when it was made, or now when it was verified.
+    pub verified: bool,
+}
+
+/// The result of checking a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The backup.
+    pub id: BackupId,
+    /// Whether every check passed.
+    pub ok: bool,
+    /// What did not.
+    pub problems: Vec<String>,
+}
+
+/// How many backups are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionPolicy {
+    /// The newest ones of any kind that has no rule of its own.
+    pub keep: usize,
+    /// The newest ones of a kind, counted apart from the others.
+    pub per_kind: BTreeMap<BackupKind, usize>,
+}
+
+impl Default for RetentionPolicy {
+    /// The newest 30, as in the original.
+    fn default() -> Self {
+        Self { keep: 30, per_kind: BTreeMap::new() }
+    }
+}
+
+impl RetentionPolicy {
+    /// The backups to delete, oldest first. Order is that of the sequence, so a wrong clock deletes
+    /// nothing by mistake; the newest verified backup always stays.
+    ///
+    /// ```
+    /// use trivia_domain::model::RetentionPolicy;
+    /// assert!(RetentionPolicy::default().expired(&[]).is_empty());
+    /// ```
+    #[must_use]
+    pub fn expired(&self, backups: &[BackupInfo]) -> Vec<BackupId> {
+        let mut newest_first: Vec<&BackupInfo> = backups.iter().collect();
+        newest_first.sort_by_key(|backup| std::cmp::Reverse(backup.manifest.sequence));
+        let last_verified = newest_first.iter().find(|backup| backup.verified).map(|backup| &backup.manifest.id);
+        let mut seen: BTreeMap<Option<BackupKind>, usize> = BTreeMap::new();
+        let mut expired = Vec::new();
+        for backup in &newest_first {
+            let kind = backup.manifest.kind;
+            let (group, keep) = match self.per_kind.get(&kind) {
+                Some(keep) => (Some(kind), *keep),
+                None => (None, self.keep),
+            };
+            let rank = seen.entry(group).or_default();
+            *rank += 1;
+            if *rank > keep && Some(&backup.manifest.id) != last_verified {
+                expired.push(backup.manifest.id.clone());
+            }
+        }
+        expired.reverse();
+        expired
+    }
+}

@@ -1,0 +1,126 @@
+//! Facts: what happened, in the order in which it was acknowledged.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AchievementId, Category, DayKey, Difficulty, Given, IdempotencyKey, Points, QuestionId, SessionId, SessionKind,
+    UserId,
+};
+
+/// One line of the append-only ledger. Everything else that is stored about a player follows from these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// The player.
+    pub user_id: UserId,
+    /// 1 for the player's first fact, without gaps.
+    pub seq: u64,
+    /// The request that caused it.
+    pub key: IdempotencyKey,
+    /// When it was received.
+    pub at: DateTime<Utc>,
+    /// The player's calendar day then.
+    pub day: DayKey,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// What can happen to a player.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Fact {
+    /// An answer to a question.
+    Answer(AnswerFact),
+    /// Points for something outside the questions.
+    Award {
+        /// How many.
+        points: Points,
+        /// What for.
+        reason: String,
+    },
+    /// An achievement given by hand; its bonus is paid unless it is owned already.
+    Grant {
+        /// Which one.
+        achievement_id: AchievementId,
+    },
+    /// What a player had when the ledger began: a database of the original system has totals without facts.
+    Opening(OpeningBalance),
+    /// The player starts over: points, streaks, boards and achievements are cleared.
+    Reset,
+}
+
+/// Totals that no fact explains.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpeningBalance {
+    /// Points of all time.
+    pub total_points: Points,
+    /// Answers given.
+    pub questions_answered: u64,
+    /// Right ones among them.
+    pub questions_correct: u64,
+    /// Right answers in a row.
+    pub current_streak: u64,
+    /// Most right answers in a row.
+    pub best_streak: u64,
+    /// Instant of the last answer.
+    pub last_played: Option<DateTime<Utc>>,
+    /// Difficulty to offer next.
+    pub preferred_difficulty: Option<Difficulty>,
+    /// Day of the last completed daily challenge.
+    pub daily_challenge_completed: Option<DayKey>,
+    /// Day on which the last weekly challenge was completed.
+    pub weekly_challenge_completed: Option<DayKey>,
+}
+
+/// An answer, with all that the fold needs: rebuilding reads nothing but the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerFact {
+    /// The session.
+    pub session_id: SessionId,
+    /// What the session is played for.
+    pub session_kind: SessionKind,
+    /// The question.
+    pub question_id: QuestionId,
+    /// Its version.
+    pub question_version: u32,
+    /// Its difficulty then.
+    pub difficulty: Difficulty,
+    /// Its category then.
+    pub category: Category,
+    /// What was answered.
+    pub given: Given,
+    /// Whether it was right.
+    pub correct: bool,
+    /// Points for it, without bonuses.
+    pub points: Points,
+    /// Version of the scoring rule that gave them.
+    pub rule_version: u16,
+    /// Microseconds from the opening of the question to the answer.
+    pub elapsed_us: u64,
+    /// Whether it was the last question of a challenge.
+    pub completes_challenge: bool,
+}
+
+/// What a caller is told about a fact; every retry of the same key gets the same one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The player.
+    pub user_id: UserId,
+    /// The request.
+    pub key: IdempotencyKey,
+    /// Number of the fact in the player's ledger.
+    pub seq: u64,
+    /// When it was received.
+    pub at: DateTime<Utc>,
+    /// For an answer: whether it was right.
+    pub correct: Option<bool>,
+    /// Points for it, without bonuses.
+    pub points: Points,
+    /// Points of all time afterwards, bonuses included.
+    pub total_points: Points,
+    /// Right answers in a row afterwards.
+    pub streak: u64,
+    /// Achievements that it unlocked.
+    pub unlocked: Vec<AchievementId>,
+}

@@ -1,0 +1,32 @@
+//! Entities and value objects. An invalid value cannot be built.
+
+mod achievement;
+mod backup;
+mod category;
+mod difficulty;
+mod id;
+mod ledger;
+mod page;
+mod period;
+mod points;
+mod question;
+mod ranking;
+mod session;
+mod text;
+mod user;
+
+pub use achievement::{AchievementCategory, AchievementDefinition, AchievementId, AchievementRule, UserAchievement};
+pub use backup::{BackupId, BackupInfo, BackupKind, BackupManifest, RetentionPolicy, RowCounts, Verification};
+pub use category::Category;
+pub use difficulty::Difficulty;
+pub use id::{ChannelId, IdempotencyKey, QuestionId, SessionId, UserId};
+pub use ledger::{AnswerFact, Fact, LedgerEntry, OpeningBalance, Receipt};
+pub use page::Page;
+pub use period::{DayKey, Period, WeekStart};
+pub use points::{Accuracy, Points, Tally};
+pub use question::{ContentKey, Given, Language, Question, QuestionBody, QuestionContent, QuestionKind, StemKey};
+pub use ranking::{Board, Cursor, LeaderboardEntry, LeaderboardPage, PeriodScore, Standing, WeeklyRanking};
+pub use session::{GameSession, SessionKind, SessionQuestion, SessionStatus, TimeLimit};
+pub(crate) use text::checked as checked_text;
+pub use text::{fold_identity, fold_match};
+pub use user::UserProfile;

@@ -1,0 +1,172 @@
+//! Days, weeks and months as pure functions of an instant (in UTC, weeks start on Monday).
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{StoreError, StoreResult};
+
+/// A calendar day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DayKey(NaiveDate);
+
+impl DayKey {
+    /// The day of an instant.
+    #[must_use]
+    pub fn of(at: DateTime<Utc>) -> Self {
+        Self(at.date_naive())
+    }
+
+    /// A known day.
+    #[must_use]
+    pub const fn new(date: NaiveDate) -> Self {
+        Self(date)
+    }
+
+    /// The date.
+    #[must_use]
+    pub const fn date(self) -> NaiveDate {
+        self.0
+    }
+
+    /// Whether this day comes right after `other`.
+    #[must_use]
+    pub fn follows(self, other: Self) -> bool {
+        other.0.succ_opt() == Some(self.0)
+    }
+}
+
+impl fmt::Display for DayKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for DayKey {
+    type Err = StoreError;
+    fn from_str(text: &str) -> StoreResult<Self> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| StoreError::invalid("date", format!("{text:?} is not a day such as 2026-03-31")))
+    }
+}
+
+/// The Monday on which a week starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct WeekStart(NaiveDate);
+
+impl WeekStart {
+    /// The week of a day.
+    #[must_use]
+    pub fn of(day: DayKey) -> Self {
+        Self(Period::Week.start(day).date())
+    }
+
+    /// A known Monday.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for another day of the week.
+    pub fn new(monday: NaiveDate) -> StoreResult<Self> {
+        if monday.weekday() != chrono::Weekday::Mon {
+            return Err(StoreError::invalid("week", format!("{monday} is not a Monday")));
+        }
+        Ok(Self(monday))
+    }
+
+    /// The Monday.
+    #[must_use]
+    pub const fn date(self) -> NaiveDate {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for WeekStart {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(NaiveDate::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for WeekStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The stretch of time that a ranking covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Period {
+    /// A calendar day.
+    Day,
+    /// Monday to Sunday.
+    Week,
+    /// A calendar month.
+    Month,
+}
+
+impl Period {
+    /// All periods.
+    pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
+
+    /// First day of the period that holds `day`.
+    ///
+    /// ```
+    /// use trivia_domain::model::{DayKey, Period};
+    /// let new_year: DayKey = "2027-01-01".parse()?;
+    /// assert_eq!(Period::Week.start(new_year).to_string(), "2026-12-28");
+    /// assert_eq!(Period::Month.start(new_year).to_string(), "2027-01-01");
+    /// # Ok::<(), trivia_domain::StoreError>(())
+    /// ```
+    #[must_use]
+    pub fn start(self, day: DayKey) -> DayKey {
+        let date = day.0;
+        let back = match self {
+            Self::Day => 0,
+            Self::Week => date.weekday().num_days_from_monday(),
+            Self::Month => date.day0(),
+        };
+        DayKey(date.checked_sub_days(Days::new(back.into())).unwrap_or(date))
+    }
+
+    /// First day after the period that starts on `start`.
+    #[must_use]
+    pub fn end(self, start: DayKey) -> DayKey {
+        let date = start.0;
+        let next = match self {
+            Self::Day => date.checked_add_days(Days::new(1)),
+            Self::Week => date.checked_add_days(Days::new(7)),
+            Self::Month => date.checked_add_months(Months::new(1)),
+        };
+        DayKey(next.unwrap_or(date))
+    }
+
+    /// The name in files and tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Period {
+    type Err = StoreError;
+    fn from_str(text: &str) -> StoreResult<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|period| period.as_str() == text)
+            .ok_or_else(|| StoreError::invalid("period", format!("{text:?} is not day, week or month")))
+    }
+}

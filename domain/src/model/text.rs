@@ -1,0 +1,96 @@
+//! Text: what is stored, what counts as the same, what counts as a match.
+
+use caseless::Caseless;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use crate::error::{StoreError, StoreResult};
+
+/// Text as it is stored: outer blanks cut, 1 to `max_chars` characters, no NUL.
+pub(crate) fn checked_lines(what: &'static str, text: &str, max_chars: usize) -> StoreResult<String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(StoreError::invalid(what, "it is empty"));
+    }
+    if text.contains('\0') {
+        return Err(StoreError::invalid(what, "it holds a NUL character"));
+    }
+    if text.chars().nth(max_chars).is_some() {
+        return Err(StoreError::invalid(what, format!("it is longer than {max_chars} characters")));
+    }
+    Ok(text.to_owned())
+}
+
+/// As [`checked_lines`], on one line: every run of blanks becomes one space.
+pub(crate) fn checked(what: &'static str, text: &str, max_chars: usize) -> StoreResult<String> {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    checked_lines(what, &line, max_chars)
+}
+
+/// The form in which two texts are the same text: NFC, blanks collapsed, case folded
+/// (Unicode default folding). Punctuation is kept, so `C#` is not `C++`.
+///
+/// ```
+/// use trivia_domain::model::fold_identity;
+/// assert_eq!(fold_identity("  Straße \n"), fold_identity("STRASSE"));
+/// assert_ne!(fold_identity("C#"), fold_identity("C++"));
+/// ```
+#[must_use]
+pub fn fold_identity(text: &str) -> String {
+    let collapsed = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    collapsed.nfc().default_case_fold().nfc().collect()
+}
+
+/// The form in which a typed answer is compared: as [`fold_identity`], accents dropped, punctuation
+/// ignored, and the words the, a and an dropped when more than two words are there.
+///
+/// ```
+/// use trivia_domain::model::fold_match;
+/// assert_eq!(fold_match("The Lord of the Rings!"), fold_match("lord of rings"));
+/// assert_eq!(fold_match("Pelé"), fold_match("pele"));
+/// assert_ne!(fold_match("-1"), fold_match("1"));
+/// assert_ne!(fold_match("1.5"), fold_match("15"));
+/// ```
+#[must_use]
+pub fn fold_match(text: &str) -> String {
+    let folded: Vec<char> = text.nfd().filter(|c| !is_combining_mark(*c)).default_case_fold().nfc().collect();
+    let is_digit = |at: Option<usize>| at.and_then(|at| folded.get(at)).is_some_and(char::is_ascii_digit);
+    let bare: String = folded
+        .iter()
+        .enumerate()
+        .filter(|&(at, &c)| {
+            let decimal_point = c == '.' && is_digit(at.checked_sub(1)) && is_digit(Some(at + 1));
+            decimal_point || !is_ignored(c)
+        })
+        .map(|(_, &c)| c)
+        .collect();
+    let words: Vec<&str> = bare.split_whitespace().collect();
+    let keep_articles = words.len() <= 2;
+    words.into_iter().filter(|word| keep_articles || !matches!(*word, "the" | "a" | "an")).collect::<Vec<_>>().join(" ")
+}
+
+/// Punctuation of the original's matcher with its typographic forms, and invisible joiners.
+/// Signs that change a meaning (`-`, `+`, `#`, `/`, `%`) stay.
+fn is_ignored(c: char) -> bool {
+    matches!(
+        c,
+        '.' | ','
+            | '!'
+            | '?'
+            | ';'
+            | ':'
+            | '"'
+            | '\''
+            | '('
+            | ')'
+            | '\u{2018}'
+            | '\u{2019}'
+            | '\u{201c}'
+            | '\u{201d}'
+            | '\u{00bf}'
+            | '\u{00a1}'
+            | '\u{2026}'
+            | '\u{00ad}'
+            | '\u{200b}'..='\u{200f}' | '\u{feff}'
+    )
+}

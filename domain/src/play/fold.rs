@@ -1,0 +1,217 @@
+//! The pure fold: state and fact in, new state out.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::Catalog;
+use crate::error::{StoreError, StoreResult};
+use crate::model::{
+    AchievementId, AnswerFact, Category, DayKey, Difficulty, Fact, LedgerEntry, OpeningBalance, Period, PeriodScore,
+    Points, Receipt, SessionKind, Tally, UserAchievement, UserId, UserProfile,
+};
+
+/// What a tally is kept for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dimension {
+    /// Answers of one difficulty.
+    Difficulty(Difficulty),
+    /// Answers of one category.
+    Category(Category),
+}
+
+/// Everything about one player that follows from the ledger.
+///
+/// A store may hold only a part of `tallies` and `scores` here: those that the facts to come touch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlayerState {
+    /// The profile.
+    pub profile: UserProfile,
+    /// Achievements that the player has.
+    pub achievements: BTreeMap<AchievementId, UserAchievement>,
+    /// Sums per difficulty and category.
+    pub tallies: BTreeMap<Dimension, Tally>,
+    /// Sums per period, by its first day.
+    pub scores: BTreeMap<(Period, DayKey), PeriodScore>,
+}
+
+impl PlayerState {
+    /// A player who has not played.
+    #[must_use]
+    pub fn new(user_id: UserId, created_at: DateTime<Utc>) -> Self {
+        Self {
+            profile: UserProfile::new(user_id, created_at),
+            achievements: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            scores: BTreeMap::new(),
+        }
+    }
+
+    fn add_points(&mut self, points: Points, at: DateTime<Utc>) -> StoreResult<()> {
+        if points > Points::ZERO {
+            self.profile.total_points = self.profile.total_points.plus(points)?;
+            self.profile.points_reached_at = Some(at);
+        }
+        Ok(())
+    }
+
+    fn score(
+        &mut self,
+        day: DayKey,
+        at: DateTime<Utc>,
+        mut change: impl FnMut(&mut Tally) -> StoreResult<()>,
+    ) -> StoreResult<()> {
+        for period in Period::ALL {
+            let score = self
+                .scores
+                .entry((period, period.start(day)))
+                .or_insert_with(|| PeriodScore { tally: Tally::default(), reached_at: at });
+            let before = score.tally.points;
+            change(&mut score.tally)?;
+            if score.tally.points > before {
+                score.reached_at = at;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, answer: &AnswerFact, day: DayKey, at: DateTime<Utc>) -> StoreResult<()> {
+        let (correct, points) = (answer.correct, answer.points);
+        self.add_points(points, at)?;
+        self.score(day, at, |tally| tally.add(correct, points))?;
+        for dimension in [Dimension::Difficulty(answer.difficulty), Dimension::Category(answer.category.clone())] {
+            self.tallies.entry(dimension).or_default().add(correct, points)?;
+        }
+        let profile = &mut self.profile;
+        profile.questions_answered += 1;
+        profile.questions_correct += u64::from(correct);
+        profile.current_streak = if correct { profile.current_streak + 1 } else { 0 };
+        profile.best_streak = profile.best_streak.max(profile.current_streak);
+        profile.last_played = profile.last_played.max(Some(at));
+        profile.preferred_difficulty = Some(if correct { answer.difficulty } else { answer.difficulty.easier() });
+        if profile.last_day.is_none_or(|last| day > last) {
+            let continues = profile.last_day.is_some_and(|last| day.follows(last));
+            profile.day_streak = if continues { profile.day_streak + 1 } else { 1 };
+            profile.best_day_streak = profile.best_day_streak.max(profile.day_streak);
+            profile.last_day = Some(day);
+        }
+        if answer.completes_challenge {
+            match answer.session_kind {
+                SessionKind::Normal => {}
+                SessionKind::Daily => {
+                    profile.daily_challenges += 1;
+                    profile.daily_challenge_completed = Some(day);
+                }
+                SessionKind::Weekly => {
+                    profile.weekly_challenges += 1;
+                    profile.weekly_challenge_completed = Some(day);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives an achievement once and pays its bonus.
+    fn unlock(&mut self, id: &AchievementId, bonus: Points, entry: &LedgerEntry) -> StoreResult<bool> {
+        if self.achievements.contains_key(id) {
+            return Ok(false);
+        }
+        self.add_points(bonus, entry.at)?;
+        let unlocked = UserAchievement {
+            user_id: entry.user_id,
+            achievement_id: id.clone(),
+            seq: entry.seq,
+            unlocked_at: entry.at,
+            bonus,
+        };
+        self.achievements.insert(id.clone(), unlocked);
+        Ok(true)
+    }
+
+    fn open(&mut self, balance: &OpeningBalance, at: DateTime<Utc>) -> StoreResult<()> {
+        self.add_points(balance.total_points, at)?;
+        let profile = &mut self.profile;
+        profile.questions_answered += balance.questions_answered;
+        profile.questions_correct += balance.questions_correct;
+        profile.current_streak = balance.current_streak;
+        profile.best_streak = balance.best_streak;
+        profile.last_played = balance.last_played;
+        profile.preferred_difficulty = balance.preferred_difficulty;
+        profile.daily_challenge_completed = balance.daily_challenge_completed;
+        profile.weekly_challenge_completed = balance.weekly_challenge_completed;
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        let fresh = UserProfile {
+            last_seq: self.profile.last_seq,
+            last_played: self.profile.last_played,
+            preferred_difficulty: self.profile.preferred_difficulty,
+            ..UserProfile::new(self.profile.user_id, self.profile.created_at)
+        };
+        *self = Self { profile: fresh, ..Self::new(self.profile.user_id, self.profile.created_at) };
+    }
+}
+
+/// Applies one entry of the ledger to a player's state and says what the player is told.
+///
+/// Bonuses of achievements that one fact unlocks do not unlock others by the same fact.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when the entry is not the player's next one,
+/// [`Refusal::Overflow`](crate::Refusal::Overflow) when points do not fit. The state is then unusable.
+pub fn fold(state: &mut PlayerState, entry: &LedgerEntry, catalog: &Catalog) -> StoreResult<Receipt> {
+    let expected = state.profile.last_seq + 1;
+    if entry.seq != expected || entry.user_id != state.profile.user_id {
+        return Err(StoreError::Corrupt {
+            what: format!("ledger of user {}", state.profile.user_id),
+            reason: format!("entry {} follows where {expected} was expected", entry.seq),
+        });
+    }
+    state.profile.last_seq = entry.seq;
+    let mut unlocked = Vec::new();
+    let (mut correct, mut points) = (None, Points::ZERO);
+    match &entry.fact {
+        Fact::Answer(answer) => {
+            (correct, points) = (Some(answer.correct), answer.points);
+            state.answer(answer, entry.day, entry.at)?;
+        }
+        Fact::Award { points: awarded, .. } => {
+            points = *awarded;
+            state.add_points(points, entry.at)?;
+            state.score(entry.day, entry.at, |tally| {
+                tally.points = tally.points.plus(points)?;
+                Ok(())
+            })?;
+        }
+        Fact::Grant { achievement_id } => {
+            let bonus = catalog.get(achievement_id).map(|definition| definition.bonus).unwrap_or_default();
+            if state.unlock(achievement_id, bonus, entry)? {
+                unlocked.push(achievement_id.clone());
+            }
+        }
+        Fact::Opening(balance) => {
+            points = balance.total_points;
+            state.open(balance, entry.at)?;
+        }
+        Fact::Reset => state.reset(),
+    }
+    if !matches!(entry.fact, Fact::Reset | Fact::Opening(_)) {
+        for definition in catalog.earned_by(state) {
+            if state.unlock(&definition.id, definition.bonus, entry)? {
+                unlocked.push(definition.id.clone());
+            }
+        }
+    }
+    Ok(Receipt {
+        user_id: entry.user_id,
+        key: entry.key,
+        seq: entry.seq,
+        at: entry.at,
+        correct,
+        points,
+        total_points: state.profile.total_points,
+        streak: state.profile.current_streak,
+        unlocked,
+    })
+}

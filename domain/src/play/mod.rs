@@ -1,0 +1,19 @@
+//! The rules of the game, in one place.
+//!
+//! A move comes in as a [`Command`]. The [`WorkingSet`] judges it against what is stored and, when the
+//! rules allow it, appends a fact; [`fold`] turns the fact into the player's new state. The hot write
+//! path, the in-memory store and the tests all run this code, so no rule exists twice.
+
+mod achievements;
+mod command;
+mod fold;
+mod picking;
+mod rules;
+mod working_set;
+
+pub use achievements::Catalog;
+pub use command::{Command, Outcome, Touched};
+pub use fold::{Dimension, PlayerState, fold};
+pub use picking::draw;
+pub use rules::{RULE_VERSION, points_for};
+pub use working_set::{Changes, WorkingSet};

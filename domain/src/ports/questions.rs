@@ -1,0 +1,121 @@
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreResult;
+use crate::model::{Category, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind};
+
+/// Questions: a store of its own kind, where the same question is kept once.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait QuestionRepository: Send + Sync {
+    /// The newest version, retired or not; `None` when there is no such question.
+    async fn find(&self, id: QuestionId) -> StoreResult<Option<Question>>;
+
+    /// The newest version, retired or not.
+    ///
+    /// Returns `Missing` when there is no such question.
+    async fn get(&self, id: QuestionId) -> StoreResult<Question>;
+
+    /// Questions that match, in order of id.
+    async fn list(&self, filter: &QuestionFilter, page: Page) -> StoreResult<Vec<Question>>;
+
+    /// Sizes of the groups that can be picked from: category, difficulty and kind, without retired
+    /// questions, in that order.
+    async fn groups(&self) -> StoreResult<Vec<QuestionGroup>>;
+
+    /// Draws questions, each at most once, uniformly over what matches and is neither retired nor
+    /// excluded. The same seed on the same questions draws the same.
+    ///
+    /// Returns `Refused(NotEnoughQuestions)` when fewer match; it never loops.
+    async fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>>;
+
+    /// Adds questions, all or none, and says of each what became of it, in the same order.
+    /// A question that is there already is not added again; one that contradicts another is added.
+    async fn add(&self, contents: Vec<QuestionContent>) -> StoreResult<Vec<AddOutcome>>;
+
+    /// Replaces the content: the version grows by one, past answers keep theirs. Content equal to
+    /// the present one changes nothing.
+    ///
+    /// Returns `Missing` when there is no such question, `Conflict` when another question has this
+    /// content.
+    async fn update(&self, id: QuestionId, content: QuestionContent) -> StoreResult<Question>;
+
+    /// Takes the question out of picking; facts about it stay. Retiring twice is retiring once.
+    ///
+    /// Returns `Missing` when there is no such question.
+    async fn retire(&self, id: QuestionId) -> StoreResult<()>;
+
+    /// Puts a retired question back. Restoring twice is restoring once.
+    ///
+    /// Returns `Missing` when there is no such question.
+    async fn restore(&self, id: QuestionId) -> StoreResult<()>;
+}
+
+/// Which questions are meant; an empty filter means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionFilter {
+    /// Only this category.
+    pub category: Option<Category>,
+    /// Only this difficulty.
+    pub difficulty: Option<Difficulty>,
+    /// Only this kind.
+    pub kind: Option<QuestionKind>,
+}
+
+impl QuestionFilter {
+    /// Whether a question of this category, difficulty and kind is meant.
+    #[must_use]
+    pub fn matches(&self, category: &Category, difficulty: Difficulty, kind: QuestionKind) -> bool {
+        self.category.as_ref().is_none_or(|wanted| wanted == category)
+            && self.difficulty.is_none_or(|wanted| wanted == difficulty)
+            && self.kind.is_none_or(|wanted| wanted == kind)
+    }
+}
+
+/// What to draw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PickRequest {
+    /// From which questions.
+    pub filter: QuestionFilter,
+    /// How many.
+    pub count: u32,
+    /// Which ones not.
+    pub exclude: Vec<QuestionId>,
+    /// Chance: take it from a [`RandomSource`](super::RandomSource).
+    pub seed: u64,
+}
+
+/// How many questions can be picked of one category, difficulty and kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct QuestionGroup {
+    /// The category.
+    pub category: Category,
+    /// The difficulty.
+    pub difficulty: Difficulty,
+    /// The kind.
+    pub kind: QuestionKind,
+    /// How many.
+    pub size: u64,
+}
+
+/// What became of a question that was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddOutcome {
+    /// It is new.
+    Added {
+        /// Its id.
+        id: QuestionId,
+    },
+    /// It was there already.
+    Duplicate {
+        /// The one that stays.
+        of: QuestionId,
+    },
+    /// It is new, and another question with the same stem says that something else is right.
+    Contradiction {
+        /// Its id.
+        id: QuestionId,
+        /// The other one.
+        with: QuestionId,
+    },
+}
