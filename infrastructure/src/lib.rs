@@ -1,1 +1,36 @@
-//! x
+//! The adapters of [`trivia_domain`]: repositories, backups and maintenance on SQLite through SeaORM.
+//!
+//! Start with [`Database::open`]; it is a [`Store`](trivia_domain::ports::Store) and a
+//! [`MaintenancePort`](trivia_domain::ports::MaintenancePort). [`SqliteBackups`] looks after copies,
+//! [`schema`] after versions.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use trivia_domain::model::UserId;
+//! use trivia_domain::ports::Repositories;
+//! use trivia_infrastructure::{Database, DatabaseOptions, SystemClock, SystemRandom, schema};
+//!
+//! # async fn example() -> trivia_domain::StoreResult<()> {
+//! let options = DatabaseOptions::new("sqlite://data/trivia.db".parse()?);
+//! schema::up(&options, None).await?;
+//! let database = Database::open(options, Arc::new(SystemClock), Arc::new(SystemRandom)).await?;
+//! let profile = database.users().get_or_create(UserId::new(7)?).await?;
+//! println!("{} points", profile.total_points);
+//! # Ok(())
+//! # }
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod backup;
+mod clock;
+mod database;
+mod entity;
+mod error;
+mod random;
+mod repository;
+pub mod schema;
+
+pub use backup::SqliteBackups;
+pub use clock::SystemClock;
+pub use database::{Database, DatabaseOptions, DatabaseUrl, Durability};
+pub use random::SystemRandom;

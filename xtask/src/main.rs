@@ -1,2 +1,86 @@
-//! x
-fn main() {}
+//! The project's own chores.
+//!
+//! `cargo xtask test` does all that a change must pass; CI runs exactly this.
+
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "The project's own chores")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Formatting, lints, unit, contract, migration, command-line and doc tests
+    Test,
+}
+
+/// A step of `cargo xtask test`.
+struct Step {
+    title: &'static str,
+    program: &'static str,
+    args: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+}
+
+const STEPS: &[Step] = &[
+    Step { title: "formatting", program: "cargo", args: &["fmt", "--all", "--check"], environment: &[] },
+    Step {
+        title: "lints",
+        program: "cargo",
+        args: &["clippy", "--locked", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"],
+        environment: &[],
+    },
+    Step {
+        title: "unit, contract, migration and command-line tests",
+        program: "cargo",
+        args: &["test", "--locked", "--workspace", "--all-features", "--bins", "--lib", "--tests", "--examples"],
+        environment: &[],
+    },
+    Step {
+        title: "documentation tests",
+        program: "cargo",
+        args: &["test", "--locked", "--workspace", "--all-features", "--doc"],
+        environment: &[],
+    },
+    Step {
+        title: "documentation",
+        program: "cargo",
+        args: &["doc", "--locked", "--workspace", "--all-features", "--no-deps"],
+        environment: &[("RUSTDOCFLAGS", "--deny warnings")],
+    },
+];
+
+fn main() -> ExitCode {
+    match Args::parse().task {
+        Task::Test => test(),
+    }
+}
+
+/// Runs every step and stops at the first that fails.
+fn test() -> ExitCode {
+    let started = Instant::now();
+    for (step, number) in STEPS.iter().zip(1..) {
+        eprintln!("\n[{number}/{}] {}", STEPS.len(), step.title);
+        let status =
+            Command::new(step.program).args(step.args).envs(step.environment.iter().copied()).status();
+        match status {
+            Ok(status) if status.success() => {}
+            Ok(status) => {
+                eprintln!("\nfailed: {} ({status})\nhint: run `{} {}`", step.title, step.program, step.args.join(" "));
+                return ExitCode::FAILURE;
+            }
+            Err(error) => {
+                eprintln!("\nfailed: {} could not be started: {error}", step.program);
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    eprintln!("\nall {} steps passed in {} s", STEPS.len(), started.elapsed().as_secs());
+    ExitCode::SUCCESS
+}

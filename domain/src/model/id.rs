@@ -175,3 +175,39 @@ define_uuid!(
     IdempotencyKey,
     "idempotency key"
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t9_ids_up_to_the_largest_round_trip() {
+        for value in [0, 1, i64::MAX] {
+            let id = UserId::new(value).unwrap();
+            assert_eq!(id.get(), value);
+            assert_eq!(id.to_string().parse::<UserId>().unwrap(), id);
+            assert_eq!(serde_json::from_str::<UserId>(&serde_json::to_string(&id).unwrap()).unwrap(), id);
+            assert_eq!(serde_json::from_str::<UserId>(&value.to_string()).unwrap(), id, "as a number");
+            assert_eq!(UserId::try_from(value.unsigned_abs()).unwrap(), id);
+        }
+    }
+
+    #[test]
+    fn t9_larger_and_negative_ids_are_refused_never_wrapped() {
+        let invalid = |result: StoreResult<UserId>| matches!(result, Err(StoreError::Invalid { what: "user id", .. }));
+        for value in [1 << 63, (1 << 63) + 1, u64::MAX] {
+            assert!(invalid(UserId::try_from(value)), "{value}");
+            assert!(invalid(value.to_string().parse()), "{value}");
+            assert!(serde_json::from_str::<UserId>(&value.to_string()).is_err(), "{value}");
+            assert!(serde_json::from_str::<UserId>(&format!("\"{value}\"")).is_err(), "{value}");
+        }
+        for value in [-1, i64::MIN] {
+            assert!(invalid(UserId::new(value)), "{value}");
+            assert!(invalid(value.to_string().parse()), "{value}");
+            assert!(serde_json::from_str::<UserId>(&value.to_string()).is_err(), "{value}");
+        }
+        for text in ["", "seven", "1.0", "18446744073709551616", " 1"] {
+            assert!(invalid(text.parse()), "{text:?}");
+        }
+    }
+}

@@ -170,3 +170,74 @@ impl FromStr for Period {
             .ok_or_else(|| StoreError::invalid("period", format!("{text:?} is not day, week or month")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> DayKey {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn t5_a_day_ends_at_midnight_utc() {
+        let of = |text: &str| DayKey::of(text.parse().unwrap());
+        assert_eq!(of("2026-03-04T23:59:59.999999Z"), day("2026-03-04"));
+        assert_eq!(of("2026-03-05T00:00:00Z"), day("2026-03-05"));
+        assert_eq!(of("2026-03-05T01:00:00+14:00"), day("2026-03-04"));
+        assert_eq!(of("2026-03-04T22:00:00-11:00"), day("2026-03-05"));
+    }
+
+    #[test]
+    fn t5_weeks_start_on_monday_also_across_years() {
+        for (any, monday, next) in [
+            ("2026-03-04", "2026-03-02", "2026-03-09"),
+            ("2026-03-02", "2026-03-02", "2026-03-09"),
+            ("2026-03-08", "2026-03-02", "2026-03-09"),
+            // ISO week 53 of 2026 and week 1 of 2025
+            ("2027-01-01", "2026-12-28", "2027-01-04"),
+            ("2024-12-31", "2024-12-30", "2025-01-06"),
+        ] {
+            assert_eq!(Period::Week.start(day(any)), day(monday), "{any}");
+            assert_eq!(Period::Week.end(day(monday)), day(next), "{any}");
+            assert_eq!(WeekStart::of(day(any)), WeekStart::new(day(monday).date()).unwrap());
+        }
+        assert!(WeekStart::new(day("2026-03-04").date()).is_err(), "a Wednesday");
+    }
+
+    #[test]
+    fn t5_months_have_their_length() {
+        for (any, first, next) in [
+            ("2028-02-29", "2028-02-01", "2028-03-01"),
+            ("2026-02-28", "2026-02-01", "2026-03-01"),
+            ("2026-12-31", "2026-12-01", "2027-01-01"),
+        ] {
+            assert_eq!(Period::Month.start(day(any)), day(first));
+            assert_eq!(Period::Month.end(day(first)), day(next));
+        }
+    }
+
+    #[test]
+    fn l10_a_day_follows_exactly_one_other() {
+        assert!(day("2028-02-29").follows(day("2028-02-28")));
+        assert!(day("2028-03-01").follows(day("2028-02-29")));
+        assert!(day("2027-01-01").follows(day("2026-12-31")));
+        for other in ["2026-03-04", "2026-03-05", "2026-03-02", "2027-03-03"] {
+            assert!(!day("2026-03-04").follows(day(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn l12_every_period_holds_its_days_and_no_other() {
+        let mut date = day("2023-12-25");
+        for _ in 0..1_500 {
+            for period in Period::ALL {
+                let start = period.start(date);
+                assert!(start <= date && date < period.end(start), "{period} of {date}");
+                assert_eq!(period.start(start), start);
+                assert_eq!(period.start(period.end(start)), period.end(start));
+            }
+            date = Period::Day.end(date);
+        }
+    }
+}

@@ -325,9 +325,7 @@ impl QuestionContent {
         match &self.body {
             QuestionBody::MultipleChoice { options, .. } => read_choice(options, input).map(Given::Choice),
             QuestionBody::TrueFalse { .. } => read_truth(input).map(Given::Truth),
-            QuestionBody::FillBlank { .. } => {
-                (!input.is_empty() && input.chars().count() <= MAX_ANSWER).then(|| Given::Text(input.to_owned()))
-            }
+            QuestionBody::FillBlank { .. } => is_typed_answer(input).then(|| Given::Text(input.to_owned())),
         }
     }
 
@@ -341,7 +339,7 @@ impl QuestionContent {
             }
             (QuestionBody::TrueFalse { answer }, Given::Truth(truth)) => Some(answer == truth),
             (QuestionBody::FillBlank { answer, variations }, Given::Text(typed)) => {
-                if typed.chars().count() > MAX_ANSWER {
+                if !is_typed_answer(typed) {
                     return None;
                 }
                 let typed = fold_match(typed);
@@ -378,6 +376,11 @@ impl QuestionContent {
     pub fn truth(&self) -> String {
         fold_identity(self.answer())
     }
+}
+
+/// Whether a typed text is an answer at all; a NUL character cannot be stored everywhere.
+fn is_typed_answer(typed: &str) -> bool {
+    !typed.trim().is_empty() && !typed.contains('\0') && typed.chars().count() <= MAX_ANSWER
 }
 
 fn read_choice(options: &[String], input: &str) -> Option<usize> {
@@ -547,6 +550,120 @@ impl From<QuestionContent> for Record {
             explanation: content.explanation,
             points: content.points,
             language: content.language,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(body: QuestionBody) -> QuestionContent {
+        QuestionContent::new(body, "What is it?", Category::new("Test").unwrap(), Difficulty::Easy).unwrap()
+    }
+
+    fn choice(options: &[&str], answer: &str) -> QuestionContent {
+        content(QuestionBody::choice(options.iter().map(ToString::to_string).collect(), answer).unwrap())
+    }
+
+    fn typed(answer: &str, variations: &[&str]) -> QuestionContent {
+        let variations = variations.iter().map(ToString::to_string).collect();
+        content(QuestionBody::FillBlank { answer: answer.to_owned(), variations })
+    }
+
+    #[test]
+    fn l8_choices_are_recognised_by_text_then_by_letter_never_by_position() {
+        let numbers = choice(&["3", "1995", "0", "2"], "1995");
+        for (input, option) in [("1995", 1), ("0", 2), ("2", 3), ("3", 0), ("b", 1), ("D", 3)] {
+            assert_eq!(numbers.read(input), Some(Given::Choice(option)), "{input}");
+        }
+        for input in ["1", "4", "e", "", "b c", "1995.0"] {
+            assert_eq!(numbers.read(input), None, "{input:?} is no answer");
+        }
+    }
+
+    #[test]
+    fn l8_a_letter_that_is_an_option_is_that_option() {
+        let letters = choice(&["b", "a", "c"], "a");
+        assert_eq!(letters.read("a"), Some(Given::Choice(1)));
+        assert_eq!(letters.read("B"), Some(Given::Choice(0)));
+    }
+
+    #[test]
+    fn t1_options_that_differ_in_case_or_punctuation_stay_apart() {
+        let languages = choice(&["C", "c", "C#", "C++"], "C#");
+        for (input, option) in [("C", 0), ("c", 1), ("c#", 2), ("C++", 3)] {
+            assert_eq!(languages.read(input), Some(Given::Choice(option)), "{input}");
+        }
+        let folded_alike = choice(&["Stra\u{df}e", "Strasse"], "Strasse");
+        assert_eq!(folded_alike.read("STRASSE"), None, "it fits both");
+        let signed = choice(&["-1", "1"], "-1");
+        assert_eq!(signed.read("1"), Some(Given::Choice(1)));
+        assert_eq!(signed.is_right(&Given::Choice(1)), Some(false));
+    }
+
+    #[test]
+    fn l8_answers_of_another_kind_are_no_answers() {
+        let (options, truth, text) =
+            (choice(&["a", "b"], "a"), QuestionBody::TrueFalse { answer: true }, typed("x", &[]));
+        assert_eq!(options.is_right(&Given::Choice(2)), None, "there is no third option");
+        assert_eq!(options.is_right(&Given::Text("a".to_owned())), None);
+        assert_eq!(content(truth).is_right(&Given::Choice(0)), None);
+        assert_eq!(text.is_right(&Given::Truth(true)), None);
+    }
+
+    #[test]
+    fn l8_any_variation_counts_and_unreadable_text_is_no_answer() {
+        let everest = typed("Mount Everest", &["Sagarmatha", "Chomolungma"]);
+        for input in ["mount everest", "SAGARMATHA", " chomolungma. "] {
+            let given = everest.read(input).unwrap();
+            assert_eq!(everest.is_right(&given), Some(true), "{input}");
+        }
+        assert_eq!(everest.is_right(&Given::Text("K2".to_owned())), Some(false));
+        for input in ["", "  ", "a\0b", &"x".repeat(MAX_ANSWER + 1)] {
+            assert_eq!(everest.read(input), None, "{input:?}");
+            assert_eq!(everest.is_right(&Given::Text(input.to_owned())), None, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn l8_true_and_false_have_many_names() {
+        let statement = content(QuestionBody::TrueFalse { answer: false });
+        for input in ["true", "T", "yes", "1", "✅", "Correct!"] {
+            assert_eq!(statement.read(input), Some(Given::Truth(true)), "{input}");
+        }
+        for input in ["false", "N", "0", "❌", "wrong"] {
+            assert_eq!(statement.read(input), Some(Given::Truth(false)), "{input}");
+        }
+        assert_eq!(statement.read("maybe"), None);
+    }
+
+    #[test]
+    fn l17_identity_is_language_stem_options_and_truth() {
+        let one = choice(&["C#", "C++", "Java"], "C#");
+        assert_eq!(one.content_key(), choice(&["Java", "c++", "C#"], "C#").content_key(), "order and case");
+        assert_ne!(one.content_key(), choice(&["C#", "C++", "Java"], "C++").content_key(), "truth");
+        assert_ne!(one.content_key(), choice(&["C#", "C", "Java"], "C#").content_key(), "options");
+        assert_ne!(one.content_key(), one.clone().with_language(Language::new("de").unwrap()).content_key());
+        assert_eq!(one.content_key(), one.clone().with_points(Points::small(99)).content_key());
+        assert_eq!(one.stem_key(), choice(&["C#", "C"], "C").stem_key());
+        assert_ne!(typed("-1", &[]).content_key(), typed("1", &[]).content_key());
+        assert_ne!(typed("a", &[]).content_key(), content(QuestionBody::TrueFalse { answer: true }).content_key());
+    }
+
+    #[test]
+    fn l17_content_survives_json_and_bad_content_cannot_be_built() {
+        let one = choice(&["a", "b"], "b").with_explanation("because\nof it").unwrap().with_points(Points::small(7));
+        let json = serde_json::to_string(&one).unwrap();
+        assert_eq!(serde_json::from_str::<QuestionContent>(&json).unwrap(), one);
+        let body = |options: &[&str]| QuestionBody::MultipleChoice {
+            options: options.iter().map(ToString::to_string).collect(),
+            correct: 1,
+        };
+        let category = Category::new("Test").unwrap();
+        for options in [&["a"][..], &["a", "a"], &["a", " a "], &["a", ""], &["a", "b\0"], &["x"; 27]] {
+            let refused = QuestionContent::new(body(options), "What?", category.clone(), Difficulty::Easy);
+            assert!(matches!(refused, Err(StoreError::Invalid { .. })), "{options:?}");
         }
     }
 }

@@ -42,7 +42,8 @@ pub fn fold_identity(text: &str) -> String {
 }
 
 /// The form in which a typed answer is compared: as [`fold_identity`], accents dropped, punctuation
-/// ignored, and the words the, a and an dropped when more than two words are there.
+/// ignored, and the words the, a and an dropped when more than two words are there. When nothing
+/// is left, the text is compared as [`fold_identity`].
 ///
 /// ```
 /// use trivia_domain::model::fold_match;
@@ -50,6 +51,7 @@ pub fn fold_identity(text: &str) -> String {
 /// assert_eq!(fold_match("Pelé"), fold_match("pele"));
 /// assert_ne!(fold_match("-1"), fold_match("1"));
 /// assert_ne!(fold_match("1.5"), fold_match("15"));
+/// assert_ne!(fold_match("!"), fold_match("?"));
 /// ```
 #[must_use]
 pub fn fold_match(text: &str) -> String {
@@ -66,7 +68,9 @@ pub fn fold_match(text: &str) -> String {
         .collect();
     let words: Vec<&str> = bare.split_whitespace().collect();
     let keep_articles = words.len() <= 2;
-    words.into_iter().filter(|word| keep_articles || !matches!(*word, "the" | "a" | "an")).collect::<Vec<_>>().join(" ")
+    let kept: Vec<&str> =
+        words.into_iter().filter(|word| keep_articles || !matches!(*word, "the" | "a" | "an")).collect();
+    if kept.is_empty() { fold_identity(text) } else { kept.join(" ") }
 }
 
 /// Punctuation of the original's matcher with its typographic forms, and invisible joiners.
@@ -93,4 +97,81 @@ fn is_ignored(c: char) -> bool {
             | '\u{00ad}'
             | '\u{200b}'..='\u{200f}' | '\u{feff}'
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l8_typed_answers_match_without_case_accents_punctuation_and_articles() {
+        for (right, typed) in [
+            ("Mount Everest", "  mount   EVEREST. "),
+            ("The Lord of the Rings", "lord of rings"),
+            ("Rock 'n' Roll", "rock n roll"),
+            ("Ludwig van Beethoven", "ludwig van beethoven!"),
+            ("Pelé", "pele"),
+            ("Pel\u{65}\u{301}", "PELÉ"),
+            ("Straße", "STRASSE"),
+            ("Ὀδυσσεύς", "οδυσσευσ"),
+            ("«Ölwanne»", "«olwanne»"),
+            ("don’t", "don't"),
+            ("zero\u{200b}width", "zerowidth"),
+            ("\u{202b}שלום\u{200f}", "\u{202b}שלום"),
+        ] {
+            assert_eq!(fold_match(right), fold_match(typed), "{right:?} and {typed:?}");
+        }
+    }
+
+    #[test]
+    fn l8_what_means_something_else_does_not_match() {
+        for (right, typed) in [
+            ("C#", "C++"),
+            ("-1", "1"),
+            ("1.5", "15"),
+            ("50 %", "50"),
+            ("1/2", "12"),
+            ("The Who", "Who"),
+            ("An A", "A"),
+            ("?", "!"),
+            ("a an the", "the the the"),
+            ("ı", "i"),
+            ("🦊", "🐺"),
+        ] {
+            assert_ne!(fold_match(right), fold_match(typed), "{right:?} and {typed:?}");
+        }
+    }
+
+    #[test]
+    fn t3_identity_folds_form_case_and_blanks_and_nothing_else() {
+        for (one, same) in [
+            ("Stra\u{df}e", "STRASSE"),
+            ("ΟΔΟΣ", "οδος"),
+            ("e\u{301}t\u{e9}", "\u{c9}T\u{c9}"),
+            ("two\u{a0}\tblanks\n", "two blanks"),
+        ] {
+            assert_eq!(fold_identity(one), fold_identity(same), "{one:?} and {same:?}");
+        }
+        for (one, other) in [
+            ("ı", "i"),
+            ("İ", "I"),
+            ("été", "ete"),
+            ("C#", "C++"),
+            ("-1", "1"),
+            ("what?", "what"),
+            ("می\u{200c}خواهم", "میخواهم"),
+            ("&amp;", "&"),
+        ] {
+            assert_ne!(fold_identity(one), fold_identity(other), "{one:?} and {other:?}");
+        }
+    }
+
+    #[test]
+    fn t3_stored_text_has_no_nul_and_an_end() {
+        assert!(checked_lines("question", "a\0b", 10).is_err());
+        assert!(checked_lines("question", " \n ", 10).is_err());
+        assert!(checked_lines("question", "12345678901", 10).is_err());
+        assert_eq!(checked_lines("question", " 1234\n67890 ", 10).unwrap(), "1234\n67890");
+        assert_eq!(checked("option", " 1234\n 67890 ", 10).unwrap(), "1234 67890");
+    }
 }

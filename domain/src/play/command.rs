@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::error::{StoreError, StoreResult};
 use crate::model::{ChannelId, GameSession, IdempotencyKey, QuestionId, Receipt, SessionId, UserId};
 use crate::ports::{AnswerSubmission, AwardRequest, GrantRequest, ResetRequest, StartSession};
 
@@ -49,6 +50,30 @@ pub enum Outcome {
     Session(GameSession),
     /// What the player is told.
     Receipt(Receipt),
+}
+
+impl Outcome {
+    /// The session that a move of a session returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`] when the move was another one.
+    pub fn session(self) -> StoreResult<GameSession> {
+        match self {
+            Self::Session(session) => Ok(session),
+            Self::Receipt(_) => Err(StoreError::backend("judging a move", "a receipt came where a session belongs")),
+        }
+    }
+
+    /// The receipt that a move of a player returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`] when the move was another one.
+    pub fn receipt(self) -> StoreResult<Receipt> {
+        match self {
+            Self::Receipt(receipt) => Ok(receipt),
+            Self::Session(_) => Err(StoreError::backend("judging a move", "a session came where a receipt belongs")),
+        }
+    }
 }
 
 /// What must be loaded before a list of moves can be judged.

@@ -169,7 +169,7 @@ pub fn fold(state: &mut PlayerState, entry: &LedgerEntry, catalog: &Catalog) -> 
         });
     }
     state.profile.last_seq = entry.seq;
-    let mut unlocked = Vec::new();
+    let mut due = Vec::new();
     let (mut correct, mut points) = (None, Points::ZERO);
     match &entry.fact {
         Fact::Answer(answer) => {
@@ -186,9 +186,7 @@ pub fn fold(state: &mut PlayerState, entry: &LedgerEntry, catalog: &Catalog) -> 
         }
         Fact::Grant { achievement_id } => {
             let bonus = catalog.get(achievement_id).map(|definition| definition.bonus).unwrap_or_default();
-            if state.unlock(achievement_id, bonus, entry)? {
-                unlocked.push(achievement_id.clone());
-            }
+            due.push((achievement_id, bonus));
         }
         Fact::Opening(balance) => {
             points = balance.total_points;
@@ -197,10 +195,12 @@ pub fn fold(state: &mut PlayerState, entry: &LedgerEntry, catalog: &Catalog) -> 
         Fact::Reset => state.reset(),
     }
     if !matches!(entry.fact, Fact::Reset | Fact::Opening(_)) {
-        for definition in catalog.earned_by(state) {
-            if state.unlock(&definition.id, definition.bonus, entry)? {
-                unlocked.push(definition.id.clone());
-            }
+        due.extend(catalog.earned_by(state).into_iter().map(|definition| (&definition.id, definition.bonus)));
+    }
+    let mut unlocked = Vec::new();
+    for (id, bonus) in due {
+        if state.unlock(id, bonus, entry)? {
+            unlocked.push(id.clone());
         }
     }
     Ok(Receipt {
@@ -214,4 +214,61 @@ pub fn fold(state: &mut PlayerState, entry: &LedgerEntry, catalog: &Catalog) -> 
         streak: state.profile.current_streak,
         unlocked,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::IdempotencyKey;
+
+    fn entry(state: &PlayerState, fact: Fact) -> LedgerEntry {
+        let at = DateTime::UNIX_EPOCH;
+        let seq = state.profile.last_seq + 1;
+        let key = IdempotencyKey::new(uuid::Uuid::from_u128(seq.into()));
+        LedgerEntry { user_id: state.profile.user_id, seq, key, at, day: DayKey::of(at), fact }
+    }
+
+    fn id(name: &str) -> AchievementId {
+        AchievementId::new(name).unwrap()
+    }
+
+    #[test]
+    fn l9_a_bonus_unlocks_others_only_with_the_next_fact() {
+        let catalog = Catalog::default();
+        let mut state = PlayerState::new(UserId::new(1).unwrap(), DateTime::UNIX_EPOCH);
+        let grant = entry(&state, Fact::Grant { achievement_id: id("super_fan") });
+        let receipt = fold(&mut state, &grant, &catalog).unwrap();
+        assert_eq!((receipt.total_points.get(), receipt.unlocked), (1_000, vec![id("super_fan")]));
+
+        let award = entry(&state, Fact::Award { points: Points::ZERO, reason: "next".to_owned() });
+        let receipt = fold(&mut state, &award, &catalog).unwrap();
+        assert_eq!((receipt.total_points.get(), receipt.unlocked), (1_100, vec![id("point_collector")]));
+    }
+
+    #[test]
+    fn s3_an_achievement_pays_once() {
+        let catalog = Catalog::default();
+        let mut state = PlayerState::new(UserId::new(1).unwrap(), DateTime::UNIX_EPOCH);
+        for _ in 0..3 {
+            let grant = entry(&state, Fact::Grant { achievement_id: id("hot_streak") });
+            fold(&mut state, &grant, &catalog).unwrap();
+        }
+        assert_eq!(state.profile.total_points.get(), 50);
+        assert_eq!(state.achievements.len(), 1);
+        assert_eq!(state.achievements[&id("hot_streak")].seq, 1);
+    }
+
+    #[test]
+    fn l3_a_ledger_with_a_gap_or_of_another_player_is_corrupt() {
+        let catalog = Catalog::default();
+        let mut state = PlayerState::new(UserId::new(1).unwrap(), DateTime::UNIX_EPOCH);
+        let good = entry(&state, Fact::Reset);
+        for bad in [
+            LedgerEntry { seq: 2, ..good.clone() },
+            LedgerEntry { seq: 0, ..good.clone() },
+            LedgerEntry { user_id: UserId::new(2).unwrap(), ..good },
+        ] {
+            assert!(matches!(fold(&mut state, &bad, &catalog), Err(StoreError::Corrupt { .. })));
+        }
+    }
 }

@@ -36,3 +36,40 @@ fn below(random: &mut ChaCha8Rng, bound: u64) -> u64 {
     let product = u128::from(random.next_u64()) * u128::from(bound);
     u64::try_from(product >> 64).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l18_every_place_is_drawn_equally_often() {
+        let (size, draws) = (50_u64, 100_000_u64);
+        let mut drawn = vec![0_u64; 50];
+        for seed in 0..draws {
+            for place in draw(size, seed).take(1) {
+                drawn[usize::try_from(place).unwrap()] += 1;
+            }
+        }
+        let expected = (draws / size) as f64;
+        let chi_square: f64 = drawn.iter().map(|&count| (count as f64 - expected).powi(2) / expected).sum();
+        // 49 degrees of freedom: one honest source in ten thousand is above 94
+        assert!(chi_square < 94.0, "{chi_square}: {drawn:?}");
+    }
+
+    #[test]
+    fn l18_each_place_once_and_all_of_them() {
+        for size in [0, 1, 2, 7, 100] {
+            for seed in 0..20 {
+                let mut places: Vec<u64> = draw(size, seed).collect();
+                places.sort_unstable();
+                assert_eq!(places, (0..size).collect::<Vec<_>>(), "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn l18_other_seeds_draw_other_orders() {
+        let orders: std::collections::HashSet<Vec<u64>> = (0..100).map(|seed| draw(20, seed).collect()).collect();
+        assert_eq!(orders.len(), 100);
+    }
+}

@@ -11,7 +11,7 @@ pub trait AchievementRepository: Send + Sync {
     /// All definitions that this store plays by.
     fn definitions(&self) -> Vec<AchievementDefinition>;
 
-    /// What a player has, newest first. Empty for an unknown player.
+    /// What a player has, newest first, those of one fact by id. Empty for an unknown player.
     async fn of(&self, user: UserId) -> StoreResult<Vec<UserAchievement>>;
 
     /// How far a player is with every definition, in their order. Hidden ones appear once they are

@@ -41,7 +41,8 @@ pub trait PlayPort: Send + Sync {
 
     /// Gives points for something outside the questions.
     ///
-    /// Returns `Missing` for an unknown user; `Refused` with `KeyReused` or `Overflow`.
+    /// Returns `Missing` for an unknown user, `Invalid` for a reason that is empty or longer than 200
+    /// characters; `Refused` with `KeyReused` or `Overflow`.
     async fn award(&self, request: AwardRequest) -> StoreResult<Receipt>;
 
     /// Gives an achievement by hand. Its bonus is paid once, however often it is granted or earned.

@@ -30,7 +30,8 @@ pub trait QuestionRepository: Send + Sync {
     async fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>>;
 
     /// Adds questions, all or none, and says of each what became of it, in the same order.
-    /// A question that is there already is not added again; one that contradicts another is added.
+    /// A question that is there already, retired or not, is not added again; one that contradicts
+    /// another is added.
     async fn add(&self, contents: Vec<QuestionContent>) -> StoreResult<Vec<AddOutcome>>;
 
     /// Replaces the content: the version grows by one, past answers keep theirs. Content equal to
@@ -115,7 +116,7 @@ pub enum AddOutcome {
     Contradiction {
         /// Its id.
         id: QuestionId,
-        /// The other one.
+        /// The other one; the oldest if there are several.
         with: QuestionId,
     },
 }

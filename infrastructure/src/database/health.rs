@@ -1,0 +1,274 @@
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Statement};
+use trivia_domain::model::UserProfile;
+use trivia_domain::play::Catalog;
+use trivia_domain::ports::{CheckOutcome, HealthCheck, HealthReport, HealthStatus};
+use trivia_domain::{StoreError, StoreResult};
+
+use super::connect::{Core, pragma};
+use super::scope::Transaction;
+use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar};
+use crate::entity::{maintenance_runs, users};
+use crate::error::During;
+use crate::repository::replay;
+
+/// Findings that one check reports.
+const MOST_PROBLEMS: usize = 100;
+/// Players that are compared with the ledger at a time.
+const PLAYERS: u64 = 500;
+/// The original asked for a backup every 12 hours and complained after twice that.
+const BACKUP_AGE: TimeDelta = TimeDelta::hours(24);
+/// The original asked for a check every 6 hours and complained after twice that.
+const CHECK_AGE: TimeDelta = TimeDelta::hours(12);
+/// Errors in a row, each less than an hour after the one before, that are too many.
+const MANY_ERRORS: u64 = 50;
+
+/// Checks everything and remembers when.
+pub(super) async fn check(core: &Arc<Core>) -> CheckOutcome {
+    match problems(core).await {
+        Ok(problems) => {
+            let outcome = if problems.is_empty() { CheckOutcome::Ok } else { CheckOutcome::Bad { problems } };
+            if let Err(error) = remember(core, &outcome).await {
+                tracing::warn!(%error, "the check could not be remembered");
+            }
+            outcome
+        }
+        Err(StoreError::Corrupt { what, reason }) => {
+            CheckOutcome::Bad { problems: vec![format!("{what}: {reason}")] }
+        }
+        Err(error) => CheckOutcome::CouldNotCheck { reason: error.to_string() },
+    }
+}
+
+async fn problems(core: &Core) -> StoreResult<Vec<String>> {
+    let reader = core.reader().await?;
+    let mut problems = Vec::new();
+    for line in lines(&*reader, &format!("PRAGMA integrity_check({MOST_PROBLEMS})"), &["integrity_check"]).await? {
+        if line != "ok" {
+            problems.push(format!("pages: {line}"));
+        }
+    }
+    if !problems.is_empty() {
+        // rows of a damaged file cannot be trusted any further
+        return Ok(problems);
+    }
+    for line in lines(&*reader, "PRAGMA foreign_key_check", &["table", "rowid", "parent"]).await? {
+        problems.push(format!("foreign key: {line}"));
+    }
+    problems.extend(ledger_problems(&*reader, &core.catalog).await?);
+    problems.extend(group_problems(&*reader).await?);
+    problems.truncate(MOST_PROBLEMS);
+    Ok(problems)
+}
+
+/// Each profile against the fold over the player's facts.
+async fn ledger_problems(connection: &impl ConnectionTrait, catalog: &Catalog) -> StoreResult<Vec<String>> {
+    let mut problems = Vec::new();
+    let mut after = -1;
+    while problems.len() < MOST_PROBLEMS {
+        let page = users::Entity::find()
+            .filter(users::Column::UserId.gt(after))
+            .order_by_asc(users::Column::UserId)
+            .limit(PLAYERS)
+            .all(connection)
+            .await
+            .during("reading users")?;
+        let Some(last) = page.last() else { break };
+        after = last.user_id;
+        for row in page {
+            let id = row.user_id;
+            let stored = match UserProfile::try_from(row) {
+                Ok(stored) => stored,
+                Err(error) => {
+                    problems.push(error.to_string());
+                    continue;
+                }
+            };
+            match replay::profile(connection, &stored, catalog).await {
+                Ok(folded) if folded == stored => {}
+                Ok(folded) => problems.push(format!(
+                    "users {id}: stored {} points and {} of {} right, the ledger says {} and {} of {}",
+                    stored.total_points,
+                    stored.questions_correct,
+                    stored.questions_answered,
+                    folded.total_points,
+                    folded.questions_correct,
+                    folded.questions_answered,
+                )),
+                Err(StoreError::Corrupt { what, reason }) => problems.push(format!("{what}: {reason}")),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(problems)
+}
+
+/// Sizes of groups and counters of questions against the rows that they count.
+async fn group_problems(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
+    let groups = "SELECT g.category AS what, CAST(g.size AS TEXT) AS stored, CAST(COUNT(q.id) AS TEXT) AS counted \
+                  FROM question_groups g LEFT JOIN questions q ON q.category = g.category \
+                  AND q.difficulty = g.difficulty AND q.question_type = g.question_type AND q.ordinal IS NOT NULL \
+                  GROUP BY g.category, g.difficulty, g.question_type HAVING g.size <> COUNT(q.id)";
+    let counters = "SELECT CAST(l.question_id AS TEXT) AS what, CAST(COALESCE(c.times_asked, 0) AS TEXT) AS stored, \
+                    CAST(l.asked AS TEXT) AS counted FROM \
+                    (SELECT question_id, COUNT(*) AS asked FROM ledger WHERE kind = 'answer' GROUP BY question_id) l \
+                    LEFT JOIN question_counters c ON c.question_id = l.question_id \
+                    WHERE COALESCE(c.times_asked, 0) < l.asked";
+    let mut problems = Vec::new();
+    for (table, sql) in [("question_groups", groups), ("question_counters", counters)] {
+        for line in lines(connection, sql, &["what", "stored", "counted"]).await? {
+            problems.push(format!("{table}: {line} (what, stored, counted)"));
+        }
+    }
+    Ok(problems)
+}
+
+/// The named columns of each row, as text.
+async fn lines(connection: &impl ConnectionTrait, sql: &str, columns: &[&str]) -> StoreResult<Vec<String>> {
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let rows = connection.query_all_raw(statement).await.during("checking")?;
+    let line = |row: &sea_orm::QueryResult| {
+        let values = columns.iter().map(|column| {
+            let text = row.try_get::<Option<String>>("", column);
+            text.or_else(|_| row.try_get::<Option<i64>>("", column).map(|number| number.map(|n| n.to_string())))
+                .ok()
+                .flatten()
+                .unwrap_or_default()
+        });
+        values.collect::<Vec<_>>().join(", ")
+    };
+    Ok(rows.iter().map(line).collect())
+}
+
+async fn remember(core: &Arc<Core>, outcome: &CheckOutcome) -> StoreResult<()> {
+    let row = maintenance_runs::Model {
+        task: INTEGRITY_CHECK.to_owned(),
+        ran_at: core.clock.now(),
+        ok: *outcome == CheckOutcome::Ok,
+        detail: match outcome {
+            CheckOutcome::Bad { problems } => problems.first().cloned().unwrap_or_default(),
+            CheckOutcome::Ok | CheckOutcome::CouldNotCheck { .. } => String::new(),
+        },
+    };
+    let replace = OnConflict::column(maintenance_runs::Column::Task)
+        .update_columns([
+            maintenance_runs::Column::RanAt,
+            maintenance_runs::Column::Ok,
+            maintenance_runs::Column::Detail,
+        ])
+        .to_owned();
+    let transaction = Transaction::begin(core, "remembering a check").await?;
+    maintenance_runs::Entity::insert(row.into_active_model())
+        .on_conflict(replace)
+        .exec_without_returning(&*transaction)
+        .await
+        .during("remembering a check")?;
+    transaction.commit().await
+}
+
+/// Looks at everything that can be looked at quickly.
+pub(super) async fn health(core: &Core) -> HealthReport {
+    let now = core.clock.now();
+    let mut checks = Vec::new();
+    match connectivity(core).await {
+        Ok(()) => checks.push(well("connectivity", "the database answers")),
+        Err(error) => {
+            checks.push(finding("connectivity", HealthStatus::Critical, &error.to_string(), error.hint()));
+            return HealthReport::of(checks);
+        }
+    }
+    checks.push(match integrity(core, now).await {
+        Ok(check) => check,
+        Err(error) => finding("integrity", HealthStatus::Warning, &error.to_string(), error.hint()),
+    });
+    checks.push(match backups(core, now).await {
+        Ok(check) => check,
+        Err(error) => finding("backups", HealthStatus::Warning, &error.to_string(), error.hint()),
+    });
+    checks.push(errors(core, now));
+    checks.push(match questions(core).await {
+        Ok(check) => check,
+        Err(error) => finding("questions", HealthStatus::Warning, &error.to_string(), error.hint()),
+    });
+    HealthReport::of(checks)
+}
+
+fn well(name: &str, reason: &str) -> HealthCheck {
+    finding(name, HealthStatus::Healthy, reason, "")
+}
+
+fn finding(name: &str, status: HealthStatus, reason: &str, recommendation: &str) -> HealthCheck {
+    HealthCheck {
+        name: name.to_owned(),
+        status,
+        reason: reason.to_owned(),
+        recommendation: recommendation.to_owned(),
+    }
+}
+
+async fn connectivity(core: &Core) -> StoreResult<()> {
+    let reader = core.reader().await?;
+    pragma(&*reader, "schema_version").await.map(drop)
+}
+
+async fn integrity(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> {
+    let reader = core.reader().await?;
+    Ok(match last_run(&*reader, INTEGRITY_CHECK).await? {
+        None => finding("integrity", HealthStatus::Warning, "never checked", "run `trivia-db check`"),
+        Some(run) if !run.ok => finding(
+            "integrity",
+            HealthStatus::Critical,
+            &format!("the last check found: {}", run.detail),
+            "stop writing, run `trivia-db check`, then restore a verified backup",
+        ),
+        Some(run) if now - run.ran_at > CHECK_AGE => finding(
+            "integrity",
+            HealthStatus::Warning,
+            &format!("last checked {} hours ago", (now - run.ran_at).num_hours()),
+            "run `trivia-db check`",
+        ),
+        Some(run) => well("integrity", &format!("checked at {}", run.ran_at.format("%F %T UTC"))),
+    })
+}
+
+async fn backups(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> {
+    if core.options.backup_dir.is_none() {
+        return Ok(finding("backups", HealthStatus::Warning, "no directory is configured", "set a backup directory"));
+    }
+    Ok(match last_backup(core).await? {
+        None => finding("backups", HealthStatus::Warning, "there is none", "run `trivia-db backup create`"),
+        Some(at) if now - at > BACKUP_AGE => finding(
+            "backups",
+            HealthStatus::Warning,
+            &format!("the last one is {} hours old", (now - at).num_hours()),
+            "run `trivia-db backup create`",
+        ),
+        Some(at) => well("backups", &format!("the last one was made at {}", at.format("%F %T UTC"))),
+    })
+}
+
+fn errors(core: &Core, now: DateTime<Utc>) -> HealthCheck {
+    match core.monitor.recent_errors(now) {
+        0 => well("errors", "none in the last hour"),
+        few if few <= MANY_ERRORS => well("errors", &format!("{few} without an hour of rest")),
+        many => finding(
+            "errors",
+            HealthStatus::Warning,
+            &format!("{many} without an hour of rest"),
+            "look into the log for their cause",
+        ),
+    }
+}
+
+async fn questions(core: &Core) -> StoreResult<HealthCheck> {
+    let reader = core.reader().await?;
+    let number = scalar(&*reader, "SELECT COALESCE(SUM(size), 0) AS value FROM question_groups").await?;
+    Ok(if number == 0 {
+        finding("questions", HealthStatus::Warning, "there is none to pick", "run `trivia-db import` or `trivia-db init`")
+    } else {
+        well("questions", &format!("{number} to pick from"))
+    })
+}

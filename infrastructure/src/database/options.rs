@@ -1,0 +1,104 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use trivia_domain::{StoreError, StoreResult};
+
+/// Where the database is, such as `sqlite://data/trivia.db`. A relative path follows the working
+/// directory. Printing it never shows a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl {
+    path: PathBuf,
+}
+
+impl DatabaseUrl {
+    /// The URL of a file.
+    #[must_use]
+    pub fn of_file(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = StoreError;
+
+    fn from_str(url: &str) -> StoreResult<Self> {
+        let invalid = |reason: &str| Err(StoreError::invalid("database URL", reason));
+        let Some((scheme, rest)) = url.split_once(':') else {
+            return invalid("it has no scheme; write sqlite://data/trivia.db");
+        };
+        if scheme != "sqlite" {
+            // the rest is not repeated: it may hold a password
+            return invalid(&format!("{scheme:?} is not supported by this build; write sqlite://data/trivia.db"));
+        }
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        match path {
+            "" => invalid("it names no file"),
+            ":memory:" => invalid("a database in memory cannot be shared by several connections; name a file"),
+            path => Ok(Self::of_file(path)),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sqlite://{}", self.path.display())
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The crash of the process and the loss of power (`synchronous=FULL`).
+    #[default]
+    Full,
+    /// The crash of the process. After a loss of power the last commits may be missing; the
+    /// database stays consistent (`synchronous=NORMAL`).
+    Normal,
+}
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct DatabaseOptions {
+    /// Where it is.
+    pub url: DatabaseUrl,
+    /// Connections that read, beside the one that writes. Default 4.
+    pub readers: u32,
+    /// How long to wait for another process that writes. Default 5 seconds.
+    pub busy_timeout: Duration,
+    /// What an acknowledged write survives. Default [`Durability::Full`].
+    pub durability: Durability,
+    /// From when on an operation is logged as slow. Default 5 seconds, as in the original.
+    pub slow_after: Duration,
+    /// Where backups are, to report their age. Default `None`.
+    pub backup_dir: Option<PathBuf>,
+}
+
+impl DatabaseOptions {
+    /// The defaults.
+    #[must_use]
+    pub const fn new(url: DatabaseUrl) -> Self {
+        Self {
+            url,
+            readers: 4,
+            busy_timeout: Duration::from_secs(5),
+            durability: Durability::Full,
+            slow_after: Duration::from_secs(5),
+            backup_dir: None,
+        }
+    }
+}

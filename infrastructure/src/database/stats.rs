@@ -1,0 +1,123 @@
+use std::collections::BTreeMap;
+
+use sea_orm::{ConnectionTrait, EntityTrait, Statement};
+use trivia_domain::StoreResult;
+use trivia_domain::ports::{BackupService, DatabaseStats, PoolStats};
+
+use super::Core;
+use super::connect::pragma;
+use crate::backup::SqliteBackups;
+use crate::entity::{maintenance_runs, question_groups};
+use crate::error::During;
+use crate::schema;
+
+/// Name under which the last integrity check is remembered.
+pub(super) const INTEGRITY_CHECK: &str = "integrity_check";
+
+/// Figures about the database.
+pub(super) async fn stats(core: &Core) -> StoreResult<DatabaseStats> {
+    let reader = core.reader().await?;
+    let reader = &*reader;
+    let rows = row_counts(reader).await?;
+    let count = |table: &str| rows.get(table).copied().unwrap_or(0);
+    let weekly = scalar(reader, "SELECT COUNT(*) AS value FROM rankings WHERE period = 'week'").await?;
+    let page_size = number(reader, "page_size").await?;
+    let database_size_bytes = page_size * number(reader, "page_count").await?;
+    let engine = text(reader, "SELECT 'SQLite ' || sqlite_version() AS value").await?;
+    let (mut by_difficulty, mut by_kind) = (BTreeMap::new(), BTreeMap::new());
+    for group in question_groups::Entity::find().all(reader).await.during("reading question groups")? {
+        let size = u64::try_from(group.size).unwrap_or(0);
+        *by_difficulty.entry(group.difficulty).or_default() += size;
+        *by_kind.entry(group.question_type).or_default() += size;
+    }
+    let readers = core.options.readers.max(1);
+    let idle = core.pools.read().await.as_ref().map_or(0, super::connect::Pools::idle);
+    let monitor = &core.monitor;
+    Ok(DatabaseStats {
+        users_count: count("users"),
+        questions_count: count("questions"),
+        user_achievements_count: count("user_achievements"),
+        weekly_rankings_count: weekly,
+        game_sessions_count: count("game_sessions"),
+        database_size_bytes,
+        database_size_mb: megabytes(database_size_bytes),
+        schema_version: schema::version(reader).await?,
+        connection_pool_size: idle,
+        max_pool_size: readers + 1,
+        error_count: monitor.errors(),
+        last_error_time: monitor.last_error(),
+        last_integrity_check: last_run(reader, INTEGRITY_CHECK).await?.map(|run| run.ran_at),
+        last_backup: last_backup(core).await?,
+        auto_backup_enabled: core.options.backup_dir.is_some(),
+        journal_mode: pragma(reader, "journal_mode").await?,
+        synchronous_mode: pragma(reader, "synchronous").await?.parse().unwrap_or(-1),
+        cache_size: pragma(reader, "cache_size").await?.parse().unwrap_or(0),
+        ledger_count: count("ledger"),
+        questions_by_difficulty: by_difficulty,
+        questions_by_kind: by_kind,
+        free_pages: number(reader, "freelist_count").await?,
+        engine,
+        pool: PoolStats {
+            writers: 1,
+            readers,
+            idle,
+            slow_operations: monitor.slow(),
+            busy_retries: monitor.busy_retries(),
+        },
+        rows,
+    })
+}
+
+/// Number of rows of each table of the schema, by name.
+pub(crate) async fn row_counts(connection: &impl ConnectionTrait) -> StoreResult<BTreeMap<String, u64>> {
+    let tables = "SELECT name AS value FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    let statement = Statement::from_string(connection.get_database_backend(), tables);
+    let rows = connection.query_all_raw(statement).await.during("listing tables")?;
+    let mut counts = BTreeMap::new();
+    for row in rows {
+        let table: String = row.try_get("", "value").during("listing tables")?;
+        let quoted = table.replace('"', "\"\"");
+        let count = scalar(connection, &format!("SELECT COUNT(*) AS value FROM \"{quoted}\"")).await?;
+        counts.insert(table, count);
+    }
+    Ok(counts)
+}
+
+/// When a maintenance task last ran.
+pub(super) async fn last_run(
+    connection: &impl ConnectionTrait,
+    task: &str,
+) -> StoreResult<Option<maintenance_runs::Model>> {
+    let mut runs =
+        maintenance_runs::Entity::find_by_id(task).all(connection).await.during("reading maintenance runs")?;
+    Ok(runs.pop())
+}
+
+/// When the newest verified backup was made.
+pub(super) async fn last_backup(core: &Core) -> StoreResult<Option<chrono::DateTime<chrono::Utc>>> {
+    let Some(dir) = &core.options.backup_dir else { return Ok(None) };
+    let backups = SqliteBackups::new(core.options.clone(), dir.clone(), core.clock.clone()).list().await?;
+    Ok(backups.into_iter().find(|backup| backup.verified).map(|backup| backup.manifest.created_at))
+}
+
+async fn number(connection: &impl ConnectionTrait, name: &'static str) -> StoreResult<u64> {
+    Ok(pragma(connection, name).await?.parse().unwrap_or(0))
+}
+
+pub(super) async fn scalar(connection: &impl ConnectionTrait, sql: &str) -> StoreResult<u64> {
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(statement).await.during("counting")?;
+    let value: i64 = row.map_or(Ok(0), |row| row.try_get("", "value")).during("counting")?;
+    Ok(u64::try_from(value).unwrap_or(0))
+}
+
+async fn text(connection: &impl ConnectionTrait, sql: &str) -> StoreResult<String> {
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(statement).await.during("asking the engine")?;
+    row.map_or_else(|| Ok(String::new()), |row| row.try_get("", "value").during("asking the engine"))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "two decimals need no more than 53 bits")]
+fn megabytes(bytes: u64) -> f64 {
+    (bytes as f64 / 1_048_576.0 * 100.0).round() / 100.0
+}

@@ -1,0 +1,16 @@
+//! Rows as SeaORM sees them: they never leave this crate.
+#![allow(missing_docs, unreachable_pub, reason = "the columns are described in the migrations; the macros want `pub`")]
+
+pub(crate) mod game_sessions;
+pub(crate) mod ledger;
+pub(crate) mod live_sessions;
+pub(crate) mod maintenance_runs;
+pub(crate) mod question_counters;
+pub(crate) mod question_groups;
+pub(crate) mod question_versions;
+pub(crate) mod questions;
+pub(crate) mod rankings;
+pub(crate) mod session_questions;
+pub(crate) mod user_achievements;
+pub(crate) mod user_tallies;
+pub(crate) mod users;

@@ -1,0 +1,20 @@
+//! How many questions can be picked of each category, difficulty and kind.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Debug, Clone, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "question_groups")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub category: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub difficulty: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub question_type: String,
+    pub size: i64,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

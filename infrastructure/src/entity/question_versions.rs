@@ -1,0 +1,19 @@
+//! Contents that were replaced.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Debug, Clone, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "question_versions")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub question_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub version: i64,
+    pub content: Json,
+    pub replaced_at: DateTimeUtc,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

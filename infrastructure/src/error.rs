@@ -1,0 +1,74 @@
+//! The only translation of the ORM's errors.
+
+use sea_orm::{DbErr, RuntimeErr, sqlx};
+use trivia_domain::{StoreError, StoreResult};
+
+/// Says what was being done when the ORM failed.
+pub(crate) trait During<T> {
+    fn during(self, action: &'static str) -> StoreResult<T>;
+}
+
+impl<T> During<T> for Result<T, DbErr> {
+    fn during(self, action: &'static str) -> StoreResult<T> {
+        self.map_err(|error| translate(error, &format!("the database ({action})")))
+    }
+}
+
+/// Turns an ORM error about `what` into the port's.
+pub(crate) fn translate(error: DbErr, what: &str) -> StoreError {
+    let what = what.to_owned();
+    if matches!(&error, DbErr::ConnectionAcquire(_)) {
+        return StoreError::Busy { what };
+    }
+    let Some(code) = sqlite_code(&error) else {
+        return StoreError::backend(what, error);
+    };
+    // primary result codes: https://www.sqlite.org/rescode.html
+    match code & 0xff {
+        5 | 6 => StoreError::Busy { what },
+        8 | 14 | 23 => StoreError::ReadOnly { what, reason: error.to_string() },
+        11 | 26 => StoreError::Corrupt { what, reason: error.to_string() },
+        13 => StoreError::DiskFull { what },
+        _ => StoreError::backend(what, error),
+    }
+}
+
+/// Whether trying again may help: only a busy database, never a damaged or full one.
+pub(crate) fn is_busy(error: &DbErr) -> bool {
+    sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+/// SQLite's extended result code.
+fn sqlite_code(error: &DbErr) -> Option<i32> {
+    let (DbErr::Conn(RuntimeErr::SqlxError(inner))
+    | DbErr::Exec(RuntimeErr::SqlxError(inner))
+    | DbErr::Query(RuntimeErr::SqlxError(inner))) = error
+    else {
+        return None;
+    };
+    match inner.as_ref() {
+        sqlx::Error::Database(database) => database.code()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// A row that the model refuses: somebody else wrote it, or it is damaged.
+pub(crate) fn bad_row(table: &'static str, id: impl std::fmt::Display, reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt { what: format!("row {id} of table {table}"), reason: reason.to_string() }
+}
+
+/// An error for each of several callers who share one failure.
+pub(crate) fn repeat(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Busy { what } => StoreError::Busy { what: what.clone() },
+        StoreError::Corrupt { what, reason } => {
+            StoreError::Corrupt { what: what.clone(), reason: reason.clone() }
+        }
+        StoreError::ReadOnly { what, reason } => {
+            StoreError::ReadOnly { what: what.clone(), reason: reason.clone() }
+        }
+        StoreError::DiskFull { what } => StoreError::DiskFull { what: what.clone() },
+        StoreError::OutcomeUnknown { reason } => StoreError::OutcomeUnknown { reason: reason.clone() },
+        other => StoreError::backend("a batch of moves", other.to_string()),
+    }
+}

@@ -1,0 +1,41 @@
+use std::cmp::Reverse;
+
+use async_trait::async_trait;
+use sea_orm::EntityTrait;
+use trivia_domain::model::{AchievementDefinition, UserAchievement, UserId, UserProfile};
+use trivia_domain::play::PlayerState;
+use trivia_domain::ports::{AchievementProgress, AchievementRepository};
+use trivia_domain::{StoreError, StoreResult};
+
+use super::{Repository, players};
+use crate::entity::users;
+use crate::error::During;
+
+#[async_trait]
+impl AchievementRepository for Repository {
+    fn definitions(&self) -> Vec<AchievementDefinition> {
+        self.scope.core().catalog.definitions().to_vec()
+    }
+
+    async fn of(&self, user: UserId) -> StoreResult<Vec<UserAchievement>> {
+        let reading = self.scope.read("reading achievements").await?;
+        let mut unlocked = players::achievements(&reading.connection(), user).await?;
+        unlocked.sort_by_key(|achievement| Reverse(achievement.seq));
+        Ok(unlocked)
+    }
+
+    async fn progress(&self, user: UserId) -> StoreResult<Vec<AchievementProgress>> {
+        let snapshot = self.scope.snapshot("reading achievement progress").await?;
+        let mut found = users::Entity::find_by_id(user.get()).all(&*snapshot).await.during("finding a user")?;
+        let profile = UserProfile::try_from(found.pop().ok_or_else(|| StoreError::missing("user", user))?)?;
+        let mut state = PlayerState::new(user, profile.created_at);
+        state.profile = profile;
+        state.tallies = players::tallies(&*snapshot, user).await?;
+        state.achievements = players::achievements(&*snapshot, user)
+            .await?
+            .into_iter()
+            .map(|achievement| (achievement.achievement_id.clone(), achievement))
+            .collect();
+        Ok(self.scope.core().catalog.progress(&state))
+    }
+}

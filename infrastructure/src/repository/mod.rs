@@ -1,0 +1,62 @@
+//! The repositories: one struct, one file for each port.
+
+mod achievements;
+mod players;
+mod questions;
+mod rankings;
+mod rows;
+mod sessions;
+mod users;
+
+pub(crate) mod moves;
+pub(crate) mod replay;
+
+use trivia_domain::StoreResult;
+use trivia_domain::ports::{
+    AchievementRepository, PlayPort, QuestionRepository, RankingRepository, Repositories, SessionRepository, UnitOfWork,
+    UserRepository,
+};
+
+use crate::database::Scope;
+
+/// All repositories, on the store or inside one transaction.
+pub(crate) struct Repository {
+    scope: Scope,
+}
+
+impl Repository {
+    pub(crate) const fn new(scope: Scope) -> Self {
+        Self { scope }
+    }
+
+    /// Ends a unit of work well; dropping it undoes everything.
+    pub(crate) async fn commit(self) -> StoreResult<()> {
+        match self.scope {
+            Scope::Store { .. } => Ok(()),
+            Scope::Work { transaction, .. } => transaction.commit().await,
+        }
+    }
+}
+
+impl Repositories for Repository {
+    fn users(&self) -> &dyn UserRepository {
+        self
+    }
+    fn questions(&self) -> &dyn QuestionRepository {
+        self
+    }
+    fn sessions(&self) -> &dyn SessionRepository {
+        self
+    }
+    fn achievements(&self) -> &dyn AchievementRepository {
+        self
+    }
+    fn rankings(&self) -> &dyn RankingRepository {
+        self
+    }
+    fn play(&self) -> &dyn PlayPort {
+        self
+    }
+}
+
+impl UnitOfWork for Repository {}

@@ -1,0 +1,465 @@
+//! Moves on the database: load what they touch, let the domain judge them, store what changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use tokio::sync::oneshot;
+use trivia_domain::model::{
+    DayKey, Fact, GameSession, Period, QuestionContent, QuestionId, Receipt, SessionId, SessionStatus, UserId,
+};
+use trivia_domain::play::{Catalog, Changes, Command, Dimension, Outcome, Touched, WorkingSet};
+use trivia_domain::ports::{AnswerSubmission, AwardRequest, GrantRequest, PlayPort, ResetRequest, StartSession};
+use trivia_domain::{StoreError, StoreResult};
+
+use super::{Repository, players, rows, sessions};
+use crate::database::{Job, Scope};
+use crate::entity::{
+    game_sessions, ledger, live_sessions, question_counters, question_versions, questions, rankings, session_questions,
+    user_achievements, user_tallies, users,
+};
+use crate::error::{During, bad_row};
+
+#[async_trait]
+impl PlayPort for Repository {
+    async fn start_session(&self, request: StartSession) -> StoreResult<GameSession> {
+        let core = self.scope.core();
+        let id = SessionId::generate(core.clock.now(), &*core.random);
+        self.session_move(Command::Start { id, request }).await
+    }
+
+    async fn advance(&self, session: SessionId, from: usize) -> StoreResult<GameSession> {
+        self.session_move(Command::Advance { session, from }).await
+    }
+
+    async fn finish(&self, session: SessionId) -> StoreResult<GameSession> {
+        self.session_move(Command::Finish { session }).await
+    }
+
+    async fn expire(&self, session: SessionId) -> StoreResult<GameSession> {
+        self.session_move(Command::Expire { session }).await
+    }
+
+    async fn submit_answer(&self, submission: AnswerSubmission) -> StoreResult<Receipt> {
+        self.fact_move(Command::Answer(submission)).await
+    }
+
+    async fn award(&self, request: AwardRequest) -> StoreResult<Receipt> {
+        self.fact_move(Command::Award(request)).await
+    }
+
+    async fn grant(&self, request: GrantRequest) -> StoreResult<Receipt> {
+        self.fact_move(Command::Grant(request)).await
+    }
+
+    async fn reset(&self, request: ResetRequest) -> StoreResult<Receipt> {
+        self.fact_move(Command::Reset(request)).await
+    }
+}
+
+impl Repository {
+    async fn session_move(&self, command: Command) -> StoreResult<GameSession> {
+        match self.make(command).await? {
+            Outcome::Session(session) => Ok(session),
+            Outcome::Receipt(_) => Err(StoreError::backend("a move", "it has the wrong outcome")),
+        }
+    }
+
+    async fn fact_move(&self, command: Command) -> StoreResult<Receipt> {
+        match self.make(command).await? {
+            Outcome::Receipt(receipt) => Ok(receipt),
+            Outcome::Session(_) => Err(StoreError::backend("a move", "it has the wrong outcome")),
+        }
+    }
+
+    /// In the store a move waits for the next batch, in a unit of work it is made at once.
+    async fn make(&self, command: Command) -> StoreResult<Outcome> {
+        let at = self.scope.core().clock.now();
+        match &self.scope {
+            Scope::Store { queue, .. } => {
+                let (reply, outcome) = oneshot::channel();
+                let stopped = || StoreError::OutcomeUnknown { reason: "the writer stopped".to_owned() };
+                queue.send(Job { command, at, reply }).await.map_err(|_| stopped())?;
+                outcome.await.map_err(|_| stopped())?
+            }
+            Scope::Work { transaction, core } => {
+                let mut outcomes = apply(&**transaction, &core.catalog, &[(&command, at)]).await?;
+                outcomes.pop().unwrap_or_else(|| Err(StoreError::backend("a move", "it has no outcome")))
+            }
+        }
+    }
+}
+
+/// Judges moves in order and stores what they changed; the caller commits. A move that the rules
+/// refuse is an outcome, so it undoes nobody else's.
+pub(crate) async fn apply(
+    connection: &impl ConnectionTrait,
+    catalog: &Catalog,
+    moves: &[(&Command, DateTime<Utc>)],
+) -> StoreResult<Vec<StoreResult<Outcome>>> {
+    let mut touched = Touched::default();
+    let mut days = BTreeSet::new();
+    for (command, at) in moves {
+        touched.add(command);
+        days.insert(DayKey::of(*at));
+    }
+    let mut set = load(connection, &touched, &days).await?;
+    let outcomes = moves.iter().map(|(command, at)| set.apply(command, *at, catalog)).collect();
+    let changes = set.take_changes();
+    store(connection, &set, &changes).await?;
+    Ok(outcomes)
+}
+
+async fn load(
+    connection: &impl ConnectionTrait,
+    touched: &Touched,
+    days: &BTreeSet<DayKey>,
+) -> StoreResult<WorkingSet> {
+    let mut set = WorkingSet::default();
+    let mut session_ids = touched.sessions.clone();
+    if !touched.channels.is_empty() {
+        let live = live_sessions::Entity::find()
+            .filter(live_sessions::Column::ChannelId.is_in(touched.channels.iter().map(|channel| channel.get())))
+            .all(connection)
+            .await
+            .during("loading live sessions")?;
+        session_ids.extend(live.iter().map(|row| SessionId::new(row.session_id)));
+    }
+    set.sessions = sessions::load(connection, &session_ids).await?;
+    set.live = set
+        .sessions
+        .values()
+        .filter(|session| session.status == SessionStatus::Live)
+        .map(|session| (session.channel_id, session.id))
+        .collect();
+    let mut question_ids = touched.questions.clone();
+    question_ids.extend(set.sessions.values().filter_map(|session| Some(session.open_question()?.question_id)));
+    load_questions(connection, &question_ids, &mut set).await?;
+    let categories = set.contents.values().map(|content| content.category().clone()).collect();
+    set.players = players::load(connection, &touched.users, &categories, days).await?;
+    if !touched.keys.is_empty() {
+        let keys = touched.keys.iter().map(|(user, key)| (user.get(), key.get()));
+        let known = Expr::tuple([Expr::col(ledger::Column::UserId), Expr::col(ledger::Column::Key)]).in_tuples(keys);
+        remember(connection, known, &mut set).await?;
+    }
+    if !touched.answers.is_empty() {
+        let answers =
+            touched.answers.iter().map(|(session, user, question)| (session.get(), user.get(), question.get()));
+        let columns = [ledger::Column::SessionId, ledger::Column::UserId, ledger::Column::QuestionId];
+        let known = Expr::tuple(columns.map(Expr::col)).in_tuples(answers);
+        remember(connection, known, &mut set).await?;
+    }
+    Ok(set)
+}
+
+/// Loads facts that may make a move a retry or a second answer.
+async fn remember(connection: &impl ConnectionTrait, known: Expr, set: &mut WorkingSet) -> StoreResult<()> {
+    let rows = ledger::Entity::find().filter(known).all(connection).await.during("loading facts")?;
+    for row in rows {
+        let (entry, receipt) = rows::ledger_entry(row)?;
+        if let Fact::Answer(answer) = &entry.fact {
+            set.answered.insert((answer.session_id, entry.user_id, answer.question_id));
+        }
+        set.recorded.insert((entry.user_id, entry.key), (entry, receipt));
+    }
+    Ok(())
+}
+
+/// Loads the newest version of questions, and older ones that a session asks for.
+async fn load_questions(
+    connection: &impl ConnectionTrait,
+    ids: &BTreeSet<QuestionId>,
+    set: &mut WorkingSet,
+) -> StoreResult<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = questions::Entity::find()
+        .filter(questions::Column::Id.is_in(ids.iter().map(|id| id.get())))
+        .all(connection)
+        .await
+        .during("loading questions")?;
+    for row in rows {
+        let id = QuestionId::new(row.id)?;
+        let version = u32::try_from(row.version).map_err(|error| bad_row("questions", row.id, error))?;
+        set.versions.insert(id, version);
+        set.contents.insert((id, version), rows::content(&row)?);
+    }
+    let asked = set.sessions.values().filter_map(GameSession::open_question);
+    let older: Vec<_> = asked
+        .map(|asked| (asked.question_id, asked.version))
+        .filter(|asked| !set.contents.contains_key(asked))
+        .collect();
+    for (id, version) in older {
+        let rows = question_versions::Entity::find_by_id((id.get(), i64::from(version)))
+            .all(connection)
+            .await
+            .during("loading a version of a question")?;
+        for row in rows {
+            let content: QuestionContent =
+                serde_json::from_value(row.content).map_err(|error| bad_row("question_versions", id, error))?;
+            set.contents.insert((id, version), content);
+        }
+    }
+    Ok(())
+}
+
+async fn store(connection: &impl ConnectionTrait, set: &WorkingSet, changes: &Changes) -> StoreResult<()> {
+    store_sessions(connection, set, &changes.sessions).await?;
+    if changes.entries.is_empty() {
+        return Ok(());
+    }
+    let facts = changes
+        .entries
+        .iter()
+        .map(|(entry, receipt)| Ok(rows::ledger_row(entry, receipt)?.into_active_model()))
+        .collect::<StoreResult<Vec<_>>>()?;
+    ledger::Entity::insert_many(facts).exec_without_returning(connection).await.during("appending to the ledger")?;
+    store_players(connection, set, changes).await?;
+    store_counters(connection, &changes.counters).await
+}
+
+async fn store_players(connection: &impl ConnectionTrait, set: &WorkingSet, changes: &Changes) -> StoreResult<()> {
+    let mut profiles = BTreeMap::new();
+    let (mut unlocked, mut tallies, mut scores) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for user in &changes.cleared {
+        clear(connection, *user).await?;
+    }
+    for (entry, receipt) in &changes.entries {
+        let user = entry.user_id;
+        let Some(player) = set.players.get(&user) else { continue };
+        profiles.insert(user, users::Model::from(&player.profile));
+        // what a later reset in the same batch took away is not there any more
+        for id in &receipt.unlocked {
+            if let Some(achievement) = player.achievements.get(id) {
+                unlocked.insert((user, id.clone()), achievement);
+            }
+        }
+        if let Fact::Answer(answer) = &entry.fact {
+            for dimension in
+                [Dimension::Difficulty(answer.difficulty), Dimension::Category(answer.category.clone())]
+            {
+                if let Some(tally) = player.tallies.get(&dimension) {
+                    tallies.insert((user, dimension), *tally);
+                }
+            }
+        }
+        for period in Period::ALL {
+            let start = period.start(entry.day);
+            if let Some(score) = player.scores.get(&(period, start)) {
+                scores.insert((user, period, start), score);
+            }
+        }
+    }
+    upsert_profiles(connection, profiles.into_values()).await?;
+    if !unlocked.is_empty() {
+        let rows = unlocked.into_values().map(|achievement| {
+            user_achievements::Model {
+                user_id: achievement.user_id.get(),
+                achievement_id: achievement.achievement_id.to_string(),
+                seq: rows::stored(achievement.seq),
+                unlocked_at: achievement.unlocked_at,
+                bonus: achievement.bonus.get(),
+            }
+            .into_active_model()
+        });
+        user_achievements::Entity::insert_many(rows)
+            .exec_without_returning(connection)
+            .await
+            .during("unlocking achievements")?;
+    }
+    if !tallies.is_empty() {
+        use user_tallies::Column;
+        let rows = tallies.iter().map(|((user, dimension), tally)| {
+            let (dimension, name) = players::dimension_columns(dimension);
+            user_tallies::Model {
+                user_id: user.get(),
+                dimension: dimension.to_owned(),
+                name: name.to_owned(),
+                answered: rows::stored(tally.answered),
+                correct: rows::stored(tally.correct),
+                points: tally.points.get(),
+            }
+            .into_active_model()
+        });
+        let replace = OnConflict::columns([Column::UserId, Column::Dimension, Column::Name])
+            .update_columns([Column::Answered, Column::Correct, Column::Points])
+            .to_owned();
+        user_tallies::Entity::insert_many(rows)
+            .on_conflict(replace)
+            .exec_without_returning(connection)
+            .await
+            .during("storing tallies")?;
+    }
+    if !scores.is_empty() {
+        use rankings::Column;
+        let rows = scores.into_iter().map(|((user, period, start), score)| {
+            rankings::Model {
+                user_id: user.get(),
+                period: period.as_str().to_owned(),
+                starts_on: start.date(),
+                points: score.tally.points.get(),
+                answered: rows::stored(score.tally.answered),
+                correct: rows::stored(score.tally.correct),
+                reached_at: score.reached_at,
+            }
+            .into_active_model()
+        });
+        let replace = OnConflict::columns([Column::UserId, Column::Period, Column::StartsOn])
+            .update_columns([Column::Points, Column::Answered, Column::Correct, Column::ReachedAt])
+            .to_owned();
+        rankings::Entity::insert_many(rows)
+            .on_conflict(replace)
+            .exec_without_returning(connection)
+            .await
+            .during("storing rankings")?;
+    }
+    Ok(())
+}
+
+/// Removes everything derived about a player but the profile.
+async fn clear(connection: &impl ConnectionTrait, user: UserId) -> StoreResult<()> {
+    let user = user.get();
+    user_achievements::Entity::delete_many()
+        .filter(user_achievements::Column::UserId.eq(user))
+        .exec(connection)
+        .await
+        .during("clearing achievements")?;
+    user_tallies::Entity::delete_many()
+        .filter(user_tallies::Column::UserId.eq(user))
+        .exec(connection)
+        .await
+        .during("clearing tallies")?;
+    rankings::Entity::delete_many()
+        .filter(rankings::Column::UserId.eq(user))
+        .exec(connection)
+        .await
+        .during("clearing rankings")?;
+    Ok(())
+}
+
+async fn upsert_profiles(
+    connection: &impl ConnectionTrait,
+    profiles: impl Iterator<Item = users::Model>,
+) -> StoreResult<()> {
+    use sea_orm::Iterable;
+    use users::Column;
+
+    let changing = Column::iter().filter(|column| !matches!(column, Column::UserId | Column::CreatedAt));
+    let replace = OnConflict::column(Column::UserId).update_columns(changing).to_owned();
+    users::Entity::insert_many(profiles.map(IntoActiveModel::into_active_model))
+        .on_conflict(replace)
+        .exec_without_returning(connection)
+        .await
+        .during("storing profiles")?;
+    Ok(())
+}
+
+async fn store_counters(
+    connection: &impl ConnectionTrait,
+    counters: &BTreeMap<QuestionId, (u64, u64)>,
+) -> StoreResult<()> {
+    use question_counters::{Column, Entity};
+
+    if counters.is_empty() {
+        return Ok(());
+    }
+    let rows = counters.iter().map(|(id, (asked, correct))| {
+        question_counters::Model {
+            question_id: id.get(),
+            times_asked: rows::stored(*asked),
+            times_correct: rows::stored(*correct),
+        }
+        .into_active_model()
+    });
+    let grown = |column: Column| Expr::col((Entity, column)).add(Expr::col(("excluded", column)));
+    let add = OnConflict::column(Column::QuestionId)
+        .value(Column::TimesAsked, grown(Column::TimesAsked))
+        .value(Column::TimesCorrect, grown(Column::TimesCorrect))
+        .to_owned();
+    Entity::insert_many(rows)
+        .on_conflict(add)
+        .exec_without_returning(connection)
+        .await
+        .during("counting questions")?;
+    Ok(())
+}
+
+async fn store_sessions(
+    connection: &impl ConnectionTrait,
+    set: &WorkingSet,
+    changed: &BTreeSet<SessionId>,
+) -> StoreResult<()> {
+    let changed: Vec<&GameSession> = changed.iter().filter_map(|id| set.sessions.get(id)).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    {
+        use game_sessions::Column;
+        let rows = changed.iter().map(|session| game_sessions::Model::from(*session).into_active_model());
+        let replace = OnConflict::column(Column::Id)
+            .update_columns([Column::Status, Column::Position, Column::EndedAt])
+            .to_owned();
+        game_sessions::Entity::insert_many(rows)
+            .on_conflict(replace)
+            .exec_without_returning(connection)
+            .await
+            .during("storing sessions")?;
+    }
+    {
+        use session_questions::Column;
+        let rows: Vec<_> = changed
+            .iter()
+            .flat_map(|session| {
+                session.questions.iter().enumerate().map(|(position, asked)| {
+                    session_questions::Model {
+                        session_id: session.id.get(),
+                        position: rows::stored(position as u64),
+                        question_id: asked.question_id.get(),
+                        version: asked.version.into(),
+                        opened_at: asked.opened_at,
+                    }
+                    .into_active_model()
+                })
+            })
+            .collect();
+        let replace = OnConflict::columns([Column::SessionId, Column::Position])
+            .update_column(Column::OpenedAt)
+            .to_owned();
+        for rows in rows.chunks(CHUNK) {
+            session_questions::Entity::insert_many(rows.to_vec())
+                .on_conflict(replace.clone())
+                .exec_without_returning(connection)
+                .await
+                .during("storing the questions of sessions")?;
+        }
+    }
+    let (live, over): (Vec<&GameSession>, Vec<&GameSession>) =
+        changed.into_iter().partition(|session| session.status == SessionStatus::Live);
+    if !over.is_empty() {
+        live_sessions::Entity::delete_many()
+            .filter(live_sessions::Column::SessionId.is_in(over.iter().map(|session| session.id.get())))
+            .exec(connection)
+            .await
+            .during("freeing channels")?;
+    }
+    if !live.is_empty() {
+        let rows = live.iter().map(|session| {
+            live_sessions::Model { channel_id: session.channel_id.get(), session_id: session.id.get() }
+                .into_active_model()
+        });
+        // the same session again is no news; another one in the channel breaks the constraint
+        let same = OnConflict::column(live_sessions::Column::SessionId).do_nothing().to_owned();
+        live_sessions::Entity::insert_many(rows)
+            .on_conflict(same)
+            .exec_without_returning(connection)
+            .await
+            .during("occupying channels")?;
+    }
+    Ok(())
+}
+
+/// Rows of one statement: five values each stay far below SQLite's limit of 32,766.
+const CHUNK: usize = 1_000;

@@ -1,0 +1,456 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use trivia_domain::model::{Category, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind};
+use trivia_domain::play::draw;
+use trivia_domain::ports::{AddOutcome, PickRequest, QuestionFilter, QuestionGroup, QuestionRepository};
+use trivia_domain::{Refusal, StoreError, StoreResult};
+
+use super::{Repository, rows};
+use crate::entity::{question_counters, question_groups, question_versions, questions};
+use crate::error::{During, bad_row};
+
+/// Rows of one insert: seventeen values each stay below SQLite's limit of 32,766.
+const CHUNK: usize = 500;
+/// Places that one query looks up while picking.
+const PROBES: usize = 32;
+
+#[async_trait]
+impl QuestionRepository for Repository {
+    async fn find(&self, id: QuestionId) -> StoreResult<Option<Question>> {
+        let reading = self.scope.read("finding a question").await?;
+        find(&reading.connection(), id).await
+    }
+
+    async fn get(&self, id: QuestionId) -> StoreResult<Question> {
+        QuestionRepository::find(self, id).await?.ok_or_else(|| StoreError::missing("question", id))
+    }
+
+    async fn list(&self, filter: &QuestionFilter, page: Page) -> StoreResult<Vec<Question>> {
+        let reading = self.scope.read("listing questions").await?;
+        questions::Entity::find()
+            .find_also_related(question_counters::Entity)
+            .filter(questions::Column::Id.gt(page.after.unwrap_or(-1)))
+            .filter(matching(filter))
+            .order_by_asc(questions::Column::Id)
+            .limit(u64::from(page.limit))
+            .all(&reading.connection())
+            .await
+            .during("listing questions")?
+            .into_iter()
+            .map(rows::question)
+            .collect()
+    }
+
+    async fn groups(&self) -> StoreResult<Vec<QuestionGroup>> {
+        let reading = self.scope.read("reading question groups").await?;
+        let groups = Groups::load(&reading.connection()).await?;
+        Ok(groups.0.into_iter().filter(|(_, size)| *size > 0).map(|(key, size)| key.group(size)).collect())
+    }
+
+    async fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>> {
+        let snapshot = self.scope.snapshot("picking questions").await?;
+        pick(&*snapshot, request).await
+    }
+
+    async fn add(&self, contents: Vec<QuestionContent>) -> StoreResult<Vec<AddOutcome>> {
+        if contents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let writing = self.scope.write("adding questions").await?;
+        let mut groups = Groups::load(&*writing).await?;
+        let mut outcomes = Vec::with_capacity(contents.len());
+        for chunk in contents.chunks(CHUNK) {
+            outcomes.extend(add(&*writing, &mut groups, chunk, self.scope.core().clock.now()).await?);
+        }
+        groups.store(&*writing).await?;
+        writing.commit().await?;
+        Ok(outcomes)
+    }
+
+    async fn update(&self, id: QuestionId, content: QuestionContent) -> StoreResult<Question> {
+        let writing = self.scope.write("updating a question").await?;
+        let row = row(&*writing, id).await?;
+        if rows::content(&row)? != content {
+            let now = self.scope.core().clock.now();
+            replace(&*writing, &row, &content, now).await?;
+        }
+        let updated = find(&*writing, id).await?.ok_or_else(|| StoreError::missing("question", id))?;
+        writing.commit().await?;
+        Ok(updated)
+    }
+
+    async fn retire(&self, id: QuestionId) -> StoreResult<()> {
+        let writing = self.scope.write("retiring a question").await?;
+        let row = row(&*writing, id).await?;
+        if row.retired_at.is_none() {
+            let mut groups = Groups::load(&*writing).await?;
+            let retired_at = self.scope.core().clock.now();
+            set_place(&*writing, row.id, None, Some(retired_at)).await?;
+            close_gap(&*writing, &mut groups, &row).await?;
+            groups.store(&*writing).await?;
+        }
+        writing.commit().await
+    }
+
+    async fn restore(&self, id: QuestionId) -> StoreResult<()> {
+        let writing = self.scope.write("restoring a question").await?;
+        let row = row(&*writing, id).await?;
+        if row.retired_at.is_some() {
+            let mut groups = Groups::load(&*writing).await?;
+            let place = groups.append(&GroupKey::of(&rows::content(&row)?));
+            set_place(&*writing, row.id, Some(place), None).await?;
+            groups.store(&*writing).await?;
+        }
+        writing.commit().await
+    }
+}
+
+/// What is picked from together: a question has a dense place, its ordinal, in its group.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct GroupKey {
+    category: Category,
+    difficulty: Difficulty,
+    kind: QuestionKind,
+}
+
+impl GroupKey {
+    fn of(content: &QuestionContent) -> Self {
+        Self { category: content.category().clone(), difficulty: content.difficulty(), kind: content.kind() }
+    }
+
+    fn group(self, size: u64) -> QuestionGroup {
+        QuestionGroup { category: self.category, difficulty: self.difficulty, kind: self.kind, size }
+    }
+
+    fn matches(&self, filter: &QuestionFilter) -> bool {
+        filter.matches(&self.category, self.difficulty, self.kind)
+    }
+
+    /// The questions of the group.
+    fn condition(&self) -> Condition {
+        Condition::all()
+            .add(questions::Column::Category.eq(self.category.as_str()))
+            .add(questions::Column::Difficulty.eq(self.difficulty.as_str()))
+            .add(questions::Column::QuestionType.eq(self.kind.as_str()))
+    }
+}
+
+/// Sizes of all groups; there are as many as categories times nine, so they are read whole.
+struct Groups(BTreeMap<GroupKey, u64>);
+
+impl Groups {
+    async fn load(connection: &impl ConnectionTrait) -> StoreResult<Self> {
+        let rows = question_groups::Entity::find().all(connection).await.during("reading question groups")?;
+        let groups = rows.into_iter().map(|row| {
+            let bad = |error: StoreError| bad_row("question_groups", &row.category, error);
+            let key = GroupKey {
+                category: Category::new(&row.category).map_err(bad)?,
+                difficulty: row.difficulty.parse().map_err(bad)?,
+                kind: row.question_type.parse().map_err(bad)?,
+            };
+            let size = u64::try_from(row.size).map_err(|error| bad_row("question_groups", &row.category, error))?;
+            Ok((key, size))
+        });
+        groups.collect::<StoreResult<_>>().map(Self)
+    }
+
+    /// Takes the next place of a group.
+    fn append(&mut self, key: &GroupKey) -> u64 {
+        let size = self.0.entry(key.clone()).or_default();
+        *size += 1;
+        *size - 1
+    }
+
+    async fn store(&self, connection: &impl ConnectionTrait) -> StoreResult<()> {
+        use question_groups::Column;
+
+        let rows: Vec<_> = self
+            .0
+            .iter()
+            .map(|(key, size)| {
+                question_groups::Model {
+                    category: key.category.as_str().to_owned(),
+                    difficulty: key.difficulty.as_str().to_owned(),
+                    question_type: key.kind.as_str().to_owned(),
+                    size: rows::stored(*size),
+                }
+                .into_active_model()
+            })
+            .collect();
+        let replace = OnConflict::columns([Column::Category, Column::Difficulty, Column::QuestionType])
+            .update_column(Column::Size)
+            .to_owned();
+        for rows in rows.chunks(CHUNK) {
+            question_groups::Entity::insert_many(rows.to_vec())
+                .on_conflict(replace.clone())
+                .exec_without_returning(connection)
+                .await
+                .during("storing question groups")?;
+        }
+        Ok(())
+    }
+}
+
+fn matching(filter: &QuestionFilter) -> Condition {
+    Condition::all()
+        .add_option(filter.category.as_ref().map(|category| questions::Column::Category.eq(category.as_str())))
+        .add_option(filter.difficulty.map(|difficulty| questions::Column::Difficulty.eq(difficulty.as_str())))
+        .add_option(filter.kind.map(|kind| questions::Column::QuestionType.eq(kind.as_str())))
+}
+
+async fn find(connection: &impl ConnectionTrait, id: QuestionId) -> StoreResult<Option<Question>> {
+    let mut found = questions::Entity::find_by_id(id.get())
+        .find_also_related(question_counters::Entity)
+        .all(connection)
+        .await
+        .during("finding a question")?;
+    found.pop().map(rows::question).transpose()
+}
+
+async fn row(connection: &impl ConnectionTrait, id: QuestionId) -> StoreResult<questions::Model> {
+    let mut found = questions::Entity::find_by_id(id.get()).all(connection).await.during("finding a question")?;
+    found.pop().ok_or_else(|| StoreError::missing("question", id))
+}
+
+/// Draws places of the groups that match and looks them up, until enough are not excluded.
+async fn pick(connection: &impl ConnectionTrait, request: &PickRequest) -> StoreResult<Vec<Question>> {
+    let groups = Groups::load(connection).await?;
+    let groups: Vec<_> = groups.0.into_iter().filter(|(key, _)| key.matches(&request.filter)).collect();
+    let total = groups.iter().map(|(_, size)| size).sum();
+    let excluded: HashSet<_> = request.exclude.iter().collect();
+    let wanted = request.count as usize;
+    let mut places = draw(total, request.seed);
+    let mut picked: Vec<Question> = Vec::with_capacity(wanted.min(PROBES));
+    while picked.len() < wanted {
+        let probes = (wanted - picked.len()).min(PROBES);
+        let drawn: Vec<_> = places.by_ref().take(probes).filter_map(|place| locate(&groups, place)).collect();
+        if drawn.is_empty() {
+            let (available, wanted) = (picked.len() as u64, u64::from(request.count));
+            return Err(Refusal::NotEnoughQuestions { available, wanted }.into());
+        }
+        let probed = drawn.iter().fold(Condition::any(), |any, (key, ordinal)| {
+            any.add(key.condition().add(questions::Column::Ordinal.eq(rows::stored(*ordinal))))
+        });
+        let found = questions::Entity::find()
+            .find_also_related(question_counters::Entity)
+            .filter(probed)
+            .all(connection)
+            .await
+            .during("picking questions")?;
+        let mut found: HashMap<_, _> = found
+            .into_iter()
+            .map(|row| {
+                let ordinal = row.0.ordinal;
+                let question = rows::question(row)?;
+                Ok(((GroupKey::of(&question.content), ordinal), question))
+            })
+            .collect::<StoreResult<_>>()?;
+        // in the order of the draw, so that the same seed gives the same list
+        for (key, ordinal) in drawn {
+            let question = found.remove(&(key.clone(), Some(rows::stored(ordinal)))).ok_or_else(|| {
+                let id = format!("{}/{}/{}", key.category, key.difficulty, key.kind);
+                bad_row("question_groups", id, format!("no question has place {ordinal}"))
+            })?;
+            if !excluded.contains(&question.id) {
+                picked.push(question);
+            }
+        }
+    }
+    Ok(picked)
+}
+
+/// The group and the place in it of a place among all.
+fn locate(groups: &[(GroupKey, u64)], mut place: u64) -> Option<(GroupKey, u64)> {
+    for (key, size) in groups {
+        if place < *size {
+            return Some((key.clone(), place));
+        }
+        place -= size;
+    }
+    None
+}
+
+/// A question that others of a list are compared with.
+enum Known {
+    Stored(QuestionId),
+    /// Index among the new ones of this list.
+    New(usize),
+}
+
+enum Verdict {
+    New { at: usize, contradicts: Option<Known> },
+    Duplicate(Known),
+}
+
+/// Adds one chunk; the caller stores the groups.
+async fn add(
+    connection: &impl ConnectionTrait,
+    groups: &mut Groups,
+    contents: &[QuestionContent],
+    now: DateTime<Utc>,
+) -> StoreResult<Vec<AddOutcome>> {
+    let stems: HashSet<_> = contents.iter().map(|content| content.stem_key().0.to_vec()).collect();
+    let same_stem = questions::Entity::find()
+        .filter(questions::Column::StemKey.is_in(stems))
+        .order_by_asc(questions::Column::Id)
+        .all(connection)
+        .await
+        .during("looking for duplicates")?;
+    // a duplicate has the same stem, so these rows hold all that matters
+    let mut by_content = HashMap::new();
+    let mut by_stem: HashMap<_, Vec<(String, Known)>> = HashMap::new();
+    for row in &same_stem {
+        let (id, content) = (QuestionId::new(row.id)?, rows::content(row)?);
+        by_content.insert(content.content_key(), Known::Stored(id));
+        by_stem.entry(content.stem_key()).or_default().push((content.truth(), Known::Stored(id)));
+    }
+    let mut fresh = Vec::new();
+    let mut verdicts = Vec::with_capacity(contents.len());
+    for content in contents {
+        let key = content.content_key();
+        if let Some(known) = by_content.get(&key) {
+            verdicts.push(Verdict::Duplicate(known.again()));
+            continue;
+        }
+        let at = fresh.len();
+        let truth = content.truth();
+        let others = by_stem.entry(content.stem_key()).or_default();
+        let contradicts = others.iter().find(|(other, _)| *other != truth).map(|(_, known)| known.again());
+        others.push((truth, Known::New(at)));
+        by_content.insert(key, Known::New(at));
+        verdicts.push(Verdict::New { at, contradicts });
+        fresh.push(questions::ActiveModel {
+            id: NotSet,
+            version: Set(1),
+            ordinal: Set(Some(rows::stored(groups.append(&GroupKey::of(content))))),
+            created_at: Set(now),
+            retired_at: Set(None),
+            ..rows::content_columns(content)?
+        });
+    }
+    let ids = insert(connection, fresh).await?;
+    let id = |known: Known| match known {
+        Known::Stored(id) => id,
+        Known::New(at) => ids[at],
+    };
+    Ok(verdicts
+        .into_iter()
+        .map(|verdict| match verdict {
+            Verdict::Duplicate(of) => AddOutcome::Duplicate { of: id(of) },
+            Verdict::New { at, contradicts: None } => AddOutcome::Added { id: ids[at] },
+            Verdict::New { at, contradicts: Some(with) } => AddOutcome::Contradiction { id: ids[at], with: id(with) },
+        })
+        .collect())
+}
+
+impl Known {
+    const fn again(&self) -> Self {
+        match self {
+            Self::Stored(id) => Self::Stored(*id),
+            Self::New(at) => Self::New(*at),
+        }
+    }
+}
+
+/// Inserts rows and returns their ids in the same order.
+async fn insert(connection: &impl ConnectionTrait, rows: Vec<questions::ActiveModel>) -> StoreResult<Vec<QuestionId>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<Vec<u8>> = rows.iter().map(|row| row.content_key.clone().take().unwrap_or_default()).collect();
+    let inserted =
+        questions::Entity::insert_many(rows).exec_with_returning(connection).await.during("inserting questions")?;
+    // the order of RETURNING is not promised
+    let ids: HashMap<_, _> = inserted.into_iter().map(|row| (row.content_key, row.id)).collect();
+    keys.iter()
+        .map(|key| {
+            let id = ids.get(key).ok_or_else(|| StoreError::backend("inserting questions", "an id is missing"))?;
+            QuestionId::new(*id)
+        })
+        .collect()
+}
+
+/// Archives the present content and puts another in its place.
+async fn replace(
+    connection: &impl ConnectionTrait,
+    row: &questions::Model,
+    content: &QuestionContent,
+    now: DateTime<Utc>,
+) -> StoreResult<()> {
+    let old = rows::content(row)?;
+    let key = content.content_key();
+    if key != old.content_key() {
+        let others = questions::Entity::find()
+            .filter(questions::Column::ContentKey.eq(key.0.to_vec()))
+            .all(connection)
+            .await
+            .during("looking for duplicates")?;
+        if let Some(other) = others.first() {
+            return Err(StoreError::conflict("question with this content", other.id));
+        }
+    }
+    let archived = question_versions::Model {
+        question_id: row.id,
+        version: row.version,
+        content: rows::json(&old)?,
+        replaced_at: now,
+    };
+    question_versions::Entity::insert(archived.into_active_model())
+        .exec_without_returning(connection)
+        .await
+        .during("keeping the old version")?;
+    let mut changed = rows::content_columns(content)?;
+    changed.id = Set(row.id);
+    changed.version = Set(row.version + 1);
+    let (from, to) = (GroupKey::of(&old), GroupKey::of(content));
+    if row.retired_at.is_none() && from != to {
+        let mut groups = Groups::load(connection).await?;
+        changed.ordinal = Set(Some(rows::stored(groups.append(&to))));
+        changed.update(connection).await.during("updating a question")?;
+        close_gap(connection, &mut groups, row).await?;
+        return groups.store(connection).await;
+    }
+    changed.update(connection).await.during("updating a question")?;
+    Ok(())
+}
+
+/// Gives the place that `left` had to the last question of its group, and makes the group smaller.
+async fn close_gap(connection: &impl ConnectionTrait, groups: &mut Groups, left: &questions::Model) -> StoreResult<()> {
+    let key = GroupKey::of(&rows::content(left)?);
+    let size = groups.0.entry(key.clone()).or_default();
+    let last = size.checked_sub(1).ok_or_else(|| bad_row("questions", left.id, "its group is empty"))?;
+    *size = last;
+    if left.ordinal != Some(rows::stored(last)) {
+        questions::Entity::update_many()
+            .col_expr(questions::Column::Ordinal, Expr::value(left.ordinal))
+            .filter(key.condition().add(questions::Column::Ordinal.eq(rows::stored(last))))
+            .exec(connection)
+            .await
+            .during("closing a gap")?;
+    }
+    Ok(())
+}
+
+async fn set_place(
+    connection: &impl ConnectionTrait,
+    id: i64,
+    place: Option<u64>,
+    retired_at: Option<DateTime<Utc>>,
+) -> StoreResult<()> {
+    questions::Entity::update_many()
+        .col_expr(questions::Column::Ordinal, Expr::value(place.map(rows::stored)))
+        .col_expr(questions::Column::RetiredAt, Expr::value(retired_at))
+        .filter(questions::Column::Id.eq(id))
+        .exec(connection)
+        .await
+        .during("moving a question")?;
+    Ok(())
+}

@@ -1,0 +1,300 @@
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Alias, Asterisk, Cond, Expr, ExprTrait, IntoCondition, Order, Query, SelectStatement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use trivia_domain::model::{
+    Accuracy, Board, Cursor, DayKey, LeaderboardEntry, LeaderboardPage, Period, Points, Standing, UserId, WeekStart,
+    WeeklyRanking,
+};
+use trivia_domain::ports::RankingRepository;
+use trivia_domain::{StoreError, StoreResult};
+
+use super::Repository;
+use crate::entity::{rankings, users};
+use crate::error::{During, bad_row};
+
+#[async_trait]
+impl RankingRepository for Repository {
+    async fn page(&self, board: Board, after: Option<Cursor>, limit: u32) -> StoreResult<LeaderboardPage> {
+        if after.is_some_and(|cursor| cursor.board != board) {
+            return Err(StoreError::invalid("cursor", "it belongs to another board"));
+        }
+        let snapshot = self.scope.snapshot("reading a leaderboard").await?;
+        let table = Table::of(board);
+        let total = table.count(&*snapshot, Cond::all()).await?;
+        let after = after.map(|cursor| Place::of(&cursor));
+        let mut lines = table.lines(&*snapshot, after.as_ref(), Direction::Down, u64::from(limit) + 1).await?;
+        let more = lines.len() > limit as usize;
+        lines.truncate(limit as usize);
+        let next = lines.last().filter(|_| more).map(|last| last.cursor(board)).transpose()?;
+        Ok(LeaderboardPage { entries: table.ranked(&*snapshot, lines).await?, total, next })
+    }
+
+    async fn standing(&self, board: Board, user: UserId) -> StoreResult<Option<Standing>> {
+        let snapshot = self.scope.snapshot("reading a standing").await?;
+        let table = Table::of(board);
+        let Some(line) = table.line(&*snapshot, user).await? else { return Ok(None) };
+        Ok(Some(Standing {
+            rank: 1 + table.count(&*snapshot, table.points().gt(line.points).into_condition()).await?,
+            total: table.count(&*snapshot, Cond::all()).await?,
+            points: Points::new(line.points)?,
+        }))
+    }
+
+    async fn around(&self, board: Board, user: UserId, radius: u32) -> StoreResult<Vec<LeaderboardEntry>> {
+        let snapshot = self.scope.snapshot("reading the neighbours of a user").await?;
+        let table = Table::of(board);
+        let Some(line) = table.line(&*snapshot, user).await? else { return Ok(Vec::new()) };
+        let place = line.place();
+        let mut lines = table.lines(&*snapshot, Some(&place), Direction::Up, radius.into()).await?;
+        lines.reverse();
+        lines.push(line);
+        lines.extend(table.lines(&*snapshot, Some(&place), Direction::Down, radius.into()).await?);
+        table.ranked(&*snapshot, lines).await
+    }
+
+    async fn weekly_history(&self, user: UserId, limit: u32) -> StoreResult<Vec<WeeklyRanking>> {
+        let snapshot = self.scope.snapshot("reading weekly results").await?;
+        let weeks = rankings::Entity::find()
+            .filter(rankings::Column::UserId.eq(user.get()))
+            .filter(rankings::Column::Period.eq(Period::Week.as_str()))
+            .order_by_desc(rankings::Column::StartsOn)
+            .limit(u64::from(limit))
+            .all(&*snapshot)
+            .await
+            .during("reading weekly results")?;
+        let mut history = Vec::with_capacity(weeks.len());
+        for row in weeks {
+            let start = DayKey::new(row.starts_on);
+            let table = Table::of(Board::Period { period: Period::Week, start });
+            let better = || table.points().gt(row.points).into_condition();
+            let rank = if row.points > 0 { Some(1 + table.count(&*snapshot, better()).await?) } else { None };
+            history.push(WeeklyRanking {
+                user_id: user,
+                week_start: WeekStart::new(row.starts_on).map_err(|error| bad_row("rankings", row.user_id, error))?,
+                points: Points::new(row.points)?,
+                rank,
+            });
+        }
+        Ok(history)
+    }
+}
+
+/// The rows behind a board: `users` for all time, `rankings` for a period.
+struct Table {
+    board: Board,
+    columns: Columns,
+}
+
+struct Columns {
+    table: &'static str,
+    points: &'static str,
+    reached_at: &'static str,
+    answered: &'static str,
+    correct: &'static str,
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Up,
+    Down,
+}
+
+/// A place in the order of a board.
+struct Place {
+    points: i64,
+    reached_at: DateTime<Utc>,
+    user_id: i64,
+}
+
+impl Place {
+    fn of(cursor: &Cursor) -> Self {
+        Self { points: cursor.points.get(), reached_at: cursor.reached_at, user_id: cursor.user_id.get() }
+    }
+}
+
+/// A line of a board without its rank.
+#[derive(FromQueryResult)]
+struct Line {
+    user_id: i64,
+    points: i64,
+    reached_at: DateTime<Utc>,
+    answered: i64,
+    correct: i64,
+    current_streak: i64,
+}
+
+impl Line {
+    const fn place(&self) -> Place {
+        Place { points: self.points, reached_at: self.reached_at, user_id: self.user_id }
+    }
+
+    fn cursor(&self, board: Board) -> StoreResult<Cursor> {
+        Ok(Cursor {
+            board,
+            points: Points::new(self.points)?,
+            reached_at: self.reached_at,
+            user_id: UserId::new(self.user_id)?,
+        })
+    }
+}
+
+impl Table {
+    const fn of(board: Board) -> Self {
+        let columns = match board {
+            Board::AllTime => Columns {
+                table: "users",
+                points: "total_points",
+                reached_at: "points_reached_at",
+                answered: "questions_answered",
+                correct: "questions_correct",
+            },
+            Board::Period { .. } => Columns {
+                table: "rankings",
+                points: "points",
+                reached_at: "reached_at",
+                answered: "answered",
+                correct: "correct",
+            },
+        };
+        Self { board, columns }
+    }
+
+    fn column(&self, name: &'static str) -> Expr {
+        Expr::col((Alias::new(self.columns.table), Alias::new(name)))
+    }
+
+    fn points(&self) -> Expr {
+        self.column(self.columns.points)
+    }
+
+    /// The entries of the board: only those with points.
+    fn members(&self) -> Cond {
+        let members = Cond::all().add(self.points().gt(0));
+        match self.board {
+            Board::AllTime => members,
+            Board::Period { period, start } => members
+                .add(self.column("period").eq(period.as_str()))
+                .add(self.column("starts_on").eq(start.date())),
+        }
+    }
+
+    fn select(&self) -> SelectStatement {
+        let mut select = Query::select();
+        select
+            .expr_as(self.column("user_id"), "user_id")
+            .expr_as(self.points(), "points")
+            .expr_as(self.column(self.columns.reached_at), "reached_at")
+            .expr_as(self.column(self.columns.answered), "answered")
+            .expr_as(self.column(self.columns.correct), "correct")
+            .column((users::Entity, users::Column::CurrentStreak))
+            .from(Alias::new(self.columns.table))
+            .cond_where(self.members());
+        if self.board != Board::AllTime {
+            let same_user = self.column("user_id").equals((users::Entity, users::Column::UserId));
+            select.inner_join(users::Entity, same_user);
+        }
+        select
+    }
+
+    async fn line(&self, connection: &impl ConnectionTrait, user: UserId) -> StoreResult<Option<Line>> {
+        let select = self.select().and_where(self.column("user_id").eq(user.get())).take();
+        Ok(fetch(connection, &select).await?.pop())
+    }
+
+    /// At most `limit` lines after a place, or before it, nearest first.
+    async fn lines(
+        &self,
+        connection: &impl ConnectionTrait,
+        from: Option<&Place>,
+        direction: Direction,
+        limit: u64,
+    ) -> StoreResult<Vec<Line>> {
+        let (by_points, by_rest) = match direction {
+            Direction::Down => (Order::Desc, Order::Asc),
+            Direction::Up => (Order::Asc, Order::Desc),
+        };
+        let mut select = self.select();
+        if let Some(place) = from {
+            select.cond_where(self.beyond(place, direction));
+        }
+        select
+            .order_by_expr(self.points(), by_points)
+            .order_by_expr(self.column(self.columns.reached_at), by_rest.clone())
+            .order_by_expr(self.column("user_id"), by_rest)
+            .limit(limit);
+        fetch(connection, &select).await
+    }
+
+    /// What comes after a place, or before it. The first condition bounds the index range.
+    fn beyond(&self, place: &Place, direction: Direction) -> Cond {
+        let points = || self.points();
+        let reached_at = || self.column(self.columns.reached_at);
+        let user_id = || self.column("user_id");
+        let (bound, farther, later, last) = match direction {
+            Direction::Down => (
+                points().lte(place.points),
+                points().lt(place.points),
+                reached_at().gt(place.reached_at),
+                user_id().gt(place.user_id),
+            ),
+            Direction::Up => (
+                points().gte(place.points),
+                points().gt(place.points),
+                reached_at().lt(place.reached_at),
+                user_id().lt(place.user_id),
+            ),
+        };
+        let tied = Cond::all().add(reached_at().eq(place.reached_at)).add(last);
+        Cond::all().add(bound).add(Cond::any().add(farther).add(later).add(tied))
+    }
+
+    /// Number of entries that fulfil a condition.
+    async fn count(&self, connection: &impl ConnectionTrait, condition: Cond) -> StoreResult<u64> {
+        let select = Query::select()
+            .expr_as(Expr::col(Asterisk).count(), "number")
+            .from(Alias::new(self.columns.table))
+            .cond_where(self.members())
+            .cond_where(condition)
+            .take();
+        let row = connection.query_one(&select).await.during("counting a leaderboard")?;
+        let number: i64 = row.map_or(Ok(0), |row| row.try_get("", "number")).during("counting a leaderboard")?;
+        Ok(u64::try_from(number).unwrap_or(0))
+    }
+
+    /// Adds ranks to neighbouring lines: that of the first is counted, the others follow.
+    async fn ranked(&self, connection: &impl ConnectionTrait, lines: Vec<Line>) -> StoreResult<Vec<LeaderboardEntry>> {
+        let Some(first) = lines.first() else { return Ok(Vec::new()) };
+        let mut rank = 1 + self.count(connection, self.points().gt(first.points).into_condition()).await?;
+        let mut points = first.points;
+        let before = self.count(connection, self.beyond(&first.place(), Direction::Up)).await?;
+        let mut entries = Vec::with_capacity(lines.len());
+        for (position, line) in (before + 1..).zip(lines) {
+            if line.points != points {
+                (rank, points) = (position, line.points);
+            }
+            entries.push(entry(rank, &line)?);
+        }
+        Ok(entries)
+    }
+}
+
+fn entry(rank: u64, line: &Line) -> StoreResult<LeaderboardEntry> {
+    let count = |value: i64| u64::try_from(value).map_err(|error| bad_row("users", line.user_id, error));
+    let (answered, correct) = (count(line.answered)?, count(line.correct)?);
+    Ok(LeaderboardEntry {
+        rank,
+        user_id: UserId::new(line.user_id)?,
+        points: Points::new(line.points)?,
+        reached_at: line.reached_at,
+        questions_answered: answered,
+        questions_correct: correct,
+        accuracy: Accuracy::of(correct, answered),
+        current_streak: count(line.current_streak)?,
+    })
+}
+
+async fn fetch(connection: &impl ConnectionTrait, select: &SelectStatement) -> StoreResult<Vec<Line>> {
+    let rows = connection.query_all(select).await.during("reading a leaderboard")?;
+    rows.iter().map(|row| Line::from_query_result(row, "").during("reading a leaderboard")).collect()
+}

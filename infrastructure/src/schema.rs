@@ -1,0 +1,160 @@
+//! Versions of the schema: what is applied, what is missing, and how to get there.
+
+use std::fs::File;
+use std::fs::TryLockError;
+use std::path::PathBuf;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use serde::{Deserialize, Serialize};
+use trivia_domain::{StoreError, StoreResult};
+use trivia_migration::{Migrator, MigratorTrait};
+
+use crate::database::{DatabaseOptions, connect_single};
+use crate::error::{During, translate};
+
+/// Which migrations a database has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaStatus {
+    /// Names of those that ran, oldest first.
+    pub applied: Vec<String>,
+    /// Names of those that this program has and the database has not.
+    pub pending: Vec<String>,
+}
+
+/// Looks which migrations a database has.
+///
+/// # Errors
+/// `Missing` when there is no file, `Incompatible` when the schema is newer than this program or
+/// that of the original system, `Corrupt` when the file is no database.
+pub async fn status(options: &DatabaseOptions) -> StoreResult<SchemaStatus> {
+    let connection = connect_single(options, false).await?;
+    let status = read(&connection, options).await;
+    close(connection, status).await
+}
+
+/// Applies the next `steps` migrations, or all; makes the directory and the file when missing.
+/// Returns the names of those that ran. Each is one transaction.
+///
+/// # Errors
+/// As [`status`], and `Busy` when another process migrates.
+pub async fn up(options: &DatabaseOptions, steps: Option<u32>) -> StoreResult<Vec<String>> {
+    let connection = connect_single(options, true).await?;
+    let applied = change(&connection, options, async |status| {
+        Migrator::up(&connection, steps).await.map_err(|error| translate(error, &name(options)))?;
+        let now = read(&connection, options).await?;
+        Ok(now.applied.into_iter().skip(status.applied.len()).collect())
+    })
+    .await;
+    close(connection, applied).await
+}
+
+/// Reverts the last `steps` migrations. Returns the names of those that were reverted, newest first.
+///
+/// # Errors
+/// As [`status`], and `Busy` when another process migrates.
+pub async fn down(options: &DatabaseOptions, steps: u32) -> StoreResult<Vec<String>> {
+    let connection = connect_single(options, false).await?;
+    let reverted = change(&connection, options, async |status| {
+        Migrator::down(&connection, Some(steps)).await.map_err(|error| translate(error, &name(options)))?;
+        let now = read(&connection, options).await?;
+        Ok(status.applied.into_iter().skip(now.applied.len()).rev().collect())
+    })
+    .await;
+    close(connection, reverted).await
+}
+
+/// Drops everything and applies all migrations. Returns their names.
+///
+/// # Errors
+/// As [`status`], and `Busy` when another process migrates.
+pub async fn fresh(options: &DatabaseOptions) -> StoreResult<Vec<String>> {
+    let connection = connect_single(options, true).await?;
+    let applied = change(&connection, options, async |_| {
+        Migrator::fresh(&connection).await.map_err(|error| translate(error, &name(options)))?;
+        Ok(read(&connection, options).await?.applied)
+    })
+    .await;
+    close(connection, applied).await
+}
+
+/// Refuses a database whose schema is not exactly that of this program.
+pub(crate) async fn require_current(options: &DatabaseOptions) -> StoreResult<()> {
+    let status = status(options).await?;
+    if status.pending.is_empty() {
+        return Ok(());
+    }
+    let reason = match status.applied.last() {
+        Some(version) => format!("its schema is at {version}, {} migrations are missing", status.pending.len()),
+        None => "it has no schema yet".to_owned(),
+    };
+    Err(StoreError::Incompatible { what: name(options), reason })
+}
+
+/// Name of the newest migration, by what is written in the database.
+pub(crate) async fn version(connection: &impl ConnectionTrait) -> StoreResult<String> {
+    Ok(applied(connection).await?.pop().unwrap_or_default())
+}
+
+fn name(options: &DatabaseOptions) -> String {
+    options.url.path().display().to_string()
+}
+
+async fn close<T>(connection: DatabaseConnection, result: StoreResult<T>) -> StoreResult<T> {
+    connection.close().await.during("closing a connection")?;
+    result
+}
+
+/// Runs a change of the schema while no other process makes one: SeaORM has no lock of its own.
+async fn change<T>(
+    connection: &DatabaseConnection,
+    options: &DatabaseOptions,
+    work: impl AsyncFnOnce(SchemaStatus) -> StoreResult<T>,
+) -> StoreResult<T> {
+    let mut path = options.url.path().as_os_str().to_owned();
+    path.push(".migrate.lock");
+    let path = PathBuf::from(path);
+    let unusable =
+        |error: std::io::Error| StoreError::ReadOnly { what: path.display().to_string(), reason: error.to_string() };
+    // a file of its own: closing a descriptor of the database itself would drop SQLite's locks
+    let lock = File::create(&path).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { what: name(options) }),
+        Err(TryLockError::Error(error)) => return Err(unusable(error)),
+    }
+    let status = read(connection, options).await?;
+    work(status).await
+}
+
+async fn read(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<SchemaStatus> {
+    let applied = applied(connection).await.map_err(|error| match error {
+        StoreError::Busy { .. } => StoreError::Busy { what: name(options) },
+        StoreError::Corrupt { reason, .. } => StoreError::Corrupt { what: name(options), reason },
+        other => other,
+    })?;
+    let known: Vec<String> =
+        Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+    if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
+        let reason = if unknown.bytes().all(|byte| byte.is_ascii_digit()) {
+            format!("it is a version-{unknown} database of the original system")
+        } else {
+            format!("its schema has {unknown}, which this program does not know")
+        };
+        return Err(StoreError::Incompatible { what: name(options), reason });
+    }
+    let pending = known.into_iter().filter(|version| !applied.contains(version)).collect();
+    Ok(SchemaStatus { applied, pending })
+}
+
+/// The versions that are recorded; none without a version table.
+async fn applied(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
+    let query = |sql: &str| Statement::from_string(connection.get_database_backend(), sql);
+    let table = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'";
+    let action = "reading the schema version";
+    if connection.query_one_raw(query(table)).await.during(action)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let versions = "SELECT CAST(version AS TEXT) AS version FROM schema_version ORDER BY 1";
+    let rows = connection.query_all_raw(query(versions)).await.during(action)?;
+    rows.iter().map(|row| row.try_get("", "version").during(action)).collect()
+}
