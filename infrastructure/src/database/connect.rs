@@ -193,7 +193,7 @@ async fn connect(options: &DatabaseOptions, size: u32, read_only: bool) -> Store
         .acquire_timeout(busy_timeout + Duration::from_secs(25))
         // a connection to a file does not go stale: a ping before each use would cost more than the query
         .test_before_acquire(false)
-        .sqlx_logging(false)
+        .sqlx_logging(options.log_statements)
         .map_sqlx_sqlite_opts(move |sqlite| {
             let sqlite = sqlite
                 .filename(&path)

@@ -84,6 +84,9 @@ pub struct DatabaseOptions {
     pub durability: Durability,
     /// From when on an operation is logged as slow. Default 5 seconds, as in the original.
     pub slow_after: Duration,
+    /// Whether every statement is logged, with its time, at level info; it costs more than most
+    /// queries. Default `false`.
+    pub log_statements: bool,
     /// Where backups are, to report their age. Default `None`.
     pub backup_dir: Option<PathBuf>,
 }
@@ -98,6 +101,7 @@ impl DatabaseOptions {
             busy_timeout: Duration::from_secs(5),
             durability: Durability::Full,
             slow_after: Duration::from_secs(5),
+            log_statements: false,
             backup_dir: None,
         }
     }
