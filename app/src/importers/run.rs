@@ -1,0 +1,199 @@
+//! The import itself: records from a reading thread, questions into the store.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, spawn_blocking};
+use trivia_domain::ports::{QuestionRepository, Store, UnitOfWork, Work, execute};
+use trivia_domain::{StoreError, StoreResult};
+
+use super::files::{Search, Source};
+use super::report::{Diagnostic, ImportReport, Tally};
+use super::{Format, Record};
+
+/// Questions that are added at once.
+const BATCH: usize = 500;
+/// Bytes after which a batch is full in any case.
+const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How to import.
+#[derive(Clone, Copy)]
+pub(crate) struct ImportOptions<'a> {
+    /// Take every file for this format.
+    pub(crate) format: Option<Format>,
+    /// Write nothing unless every record is a question.
+    pub(crate) strict: bool,
+    /// Write nothing, and say what would be written.
+    pub(crate) dry_run: bool,
+    /// Largest file in bytes.
+    pub(crate) max_file_bytes: u64,
+    /// Is told how many records and bytes were read so far.
+    pub(crate) progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+impl Default for ImportOptions<'_> {
+    fn default() -> Self {
+        Self { format: None, strict: false, dry_run: false, max_file_bytes: 1 << 30, progress: &|_, _| {} }
+    }
+}
+
+/// Why an import did not happen or stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ImportError {
+    /// A file or folder cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No format fits.
+    #[error("the format of {} is not known", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is larger than allowed.
+    #[error("{} has {bytes} bytes, {max} are allowed", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// A strict import met a record that is no question. The report says what would have been done.
+    #[error("{} of {} records were rejected; nothing was written", report.rejected, report.read)]
+    Rejected {
+        /// All that was found.
+        report: Box<ImportReport>,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The reading thread ended without a result.
+    #[error("reading stopped: {0}")]
+    Reader(#[from] JoinError),
+}
+
+impl ImportError {
+    /// The next step for a person who sees this error.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "check the path and the permissions; what was imported before is kept",
+            Self::UnknownFormat { .. } => "name the format with --format",
+            Self::TooLarge { .. } => "split the file",
+            Self::Rejected { .. } => "correct the records, or import without --strict",
+            Self::Store(error) => error.hint(),
+            Self::Reader(_) => "import again: questions that are there already are not added twice",
+        }
+    }
+}
+
+/// Adds the questions of files and folders to a store.
+///
+/// Without `strict` and `dry_run` it goes in steps of some hundred questions, each of which is
+/// written or not; an import that was interrupted is repeated as a whole.
+///
+/// # Errors
+/// [`ImportError`]; with `strict` also when a record was rejected.
+pub(crate) async fn import(
+    store: &dyn Store,
+    paths: &[PathBuf],
+    options: ImportOptions<'_>,
+) -> Result<ImportReport, ImportError> {
+    let search = Search { forced: options.format, strict: options.strict, max_bytes: options.max_file_bytes };
+    let paths = paths.to_vec();
+    let (sources, unknown) = spawn_blocking(move || search.run(&paths)).await??;
+    let import = Import { sources, unknown, options, undone: Mutex::default() };
+    if !options.strict && !options.dry_run {
+        return import.load(store.questions()).await;
+    }
+    match execute(store, &import).await {
+        Ok(report) => Ok(report),
+        Err(error) => import.undone.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or(Err(error.into())),
+    }
+}
+
+/// An import with all that it needs to begin again.
+struct Import<'a> {
+    sources: Vec<Source>,
+    unknown: Vec<Diagnostic>,
+    options: ImportOptions<'a>,
+    /// The result of a run that must not be written.
+    undone: Mutex<Option<Result<ImportReport, ImportError>>>,
+}
+
+#[async_trait]
+impl Work for Import<'_> {
+    type Output = ImportReport;
+
+    async fn run(&self, uow: &dyn UnitOfWork) -> StoreResult<ImportReport> {
+        *self.undone.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let undone = match self.load(uow.questions()).await {
+            Ok(report) if self.options.strict && report.rejected > 0 => {
+                Err(ImportError::Rejected { report: Box::new(report) })
+            }
+            Ok(report) if !self.options.dry_run => return Ok(report),
+            // the store must see its own errors: it may run the work again
+            Err(ImportError::Store(error)) => return Err(error),
+            other => other,
+        };
+        *self.undone.lock().unwrap_or_else(PoisonError::into_inner) = Some(undone);
+        Err(StoreError::invalid("import", "it is not to be written"))
+    }
+}
+
+impl Import<'_> {
+    async fn load(&self, questions: &dyn QuestionRepository) -> Result<ImportReport, ImportError> {
+        let mut tally = Tally::default();
+        for diagnostic in &self.unknown {
+            tally.unread(diagnostic.clone());
+        }
+        let sources = self.sources.clone();
+        let (sender, mut batches) = mpsc::channel(1);
+        let reader = spawn_blocking(move || read(&sources, &sender));
+        while let Some(batch) = batches.recv().await {
+            tally.add(batch.records, questions).await?;
+            (self.options.progress)(tally.read(), batch.bytes);
+        }
+        reader.await??;
+        Ok(tally.finish())
+    }
+}
+
+/// Records that were read together.
+struct Batch {
+    records: Vec<Record>,
+    /// Bytes read up to here, over all files.
+    bytes: u64,
+}
+
+/// Reads all files into batches. It ends when nobody takes them any more.
+fn read(sources: &[Source], batches: &mpsc::Sender<Batch>) -> Result<(), ImportError> {
+    let mut records = Vec::new();
+    let mut sent = 0;
+    let mut before = 0;
+    for source in sources {
+        let mut file = source.open()?;
+        while let Some(record) = file.next() {
+            records.push(record?);
+            let bytes = before + file.bytes();
+            if records.len() >= BATCH || bytes - sent >= BATCH_BYTES {
+                if batches.blocking_send(Batch { records: std::mem::take(&mut records), bytes }).is_err() {
+                    return Ok(());
+                }
+                sent = bytes;
+            }
+        }
+        before += file.bytes();
+    }
+    // when nobody takes the last one, nobody waits for it either
+    let _ = batches.blocking_send(Batch { records, bytes: before });
+    Ok(())
+}
