@@ -61,12 +61,8 @@ pub(crate) fn bad_row(table: &'static str, id: impl std::fmt::Display, reason: i
 pub(crate) fn repeat(error: &StoreError) -> StoreError {
     match error {
         StoreError::Busy { what } => StoreError::Busy { what: what.clone() },
-        StoreError::Corrupt { what, reason } => {
-            StoreError::Corrupt { what: what.clone(), reason: reason.clone() }
-        }
-        StoreError::ReadOnly { what, reason } => {
-            StoreError::ReadOnly { what: what.clone(), reason: reason.clone() }
-        }
+        StoreError::Corrupt { what, reason } => StoreError::Corrupt { what: what.clone(), reason: reason.clone() },
+        StoreError::ReadOnly { what, reason } => StoreError::ReadOnly { what: what.clone(), reason: reason.clone() },
         StoreError::DiskFull { what } => StoreError::DiskFull { what: what.clone() },
         StoreError::OutcomeUnknown { reason } => StoreError::OutcomeUnknown { reason: reason.clone() },
         other => StoreError::backend("a batch of moves", other.to_string()),

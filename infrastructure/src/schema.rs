@@ -132,8 +132,7 @@ async fn read(connection: &DatabaseConnection, options: &DatabaseOptions) -> Sto
         StoreError::Corrupt { reason, .. } => StoreError::Corrupt { what: name(options), reason },
         other => other,
     })?;
-    let known: Vec<String> =
-        Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+    let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
     if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
         let reason = if unknown.bytes().all(|byte| byte.is_ascii_digit()) {
             format!("it is a version-{unknown} database of the original system")

@@ -62,9 +62,22 @@ fn main() -> ExitCode {
     }
 }
 
+/// Adds the parts of the toolchain that a minimal installation lacks.
+fn set_up() {
+    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        let present = Command::new("cargo").args([subcommand, "--version"]).output();
+        if !present.is_ok_and(|output| output.status.success()) {
+            eprintln!("adding {component} to the toolchain");
+            // when this fails, the step that needs it says so
+            let _ = Command::new("rustup").args(["component", "add", component]).status();
+        }
+    }
+}
+
 /// Runs every step and stops at the first that fails.
 fn test() -> ExitCode {
     let started = Instant::now();
+    set_up();
     for (step, number) in STEPS.iter().zip(1..) {
         eprintln!("\n[{number}/{}] {}", STEPS.len(), step.title);
         let status =

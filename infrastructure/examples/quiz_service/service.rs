@@ -8,7 +8,7 @@ use trivia_domain::{Refusal, StoreError, StoreResult};
 
 /// What the service says to a player.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// The answer counted.
     Counted { correct: bool, points: i64, total: i64 },
     /// It was no answer to this question: ask again.
@@ -18,19 +18,24 @@ pub enum Reply {
 }
 
 /// Games in channels.
-pub struct QuizService {
+pub(crate) struct QuizService {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
 }
 
 impl QuizService {
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, random: Arc<dyn RandomSource>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, random: Arc<dyn RandomSource>) -> Self {
         Self { store, clock, random }
     }
 
     /// Starts a game with `count` questions in a channel and returns it with its first question.
-    pub async fn start(&self, channel: ChannelId, host: UserId, count: u32) -> StoreResult<(GameSession, Question)> {
+    pub(crate) async fn start(
+        &self,
+        channel: ChannelId,
+        host: UserId,
+        count: u32,
+    ) -> StoreResult<(GameSession, Question)> {
         self.store.users().get_or_create(host).await?;
         let request =
             PickRequest { filter: QuestionFilter::default(), count, exclude: vec![], seed: self.random.next_u64() };
@@ -48,7 +53,7 @@ impl QuizService {
     }
 
     /// Handles what a player wrote about the open question.
-    pub async fn answer(
+    pub(crate) async fn answer(
         &self,
         session: &GameSession,
         question: &Question,

@@ -2,15 +2,18 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Statement,
+};
 use trivia_domain::model::UserProfile;
 use trivia_domain::play::Catalog;
 use trivia_domain::ports::{CheckOutcome, HealthCheck, HealthReport, HealthStatus};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::connect::{Core, pragma};
-use super::scope::Transaction;
+use super::connect::pragma;
+use super::core::Core;
 use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar};
+use super::transaction::Transaction;
 use crate::entity::{maintenance_runs, users};
 use crate::error::During;
 use crate::repository::replay;
@@ -36,9 +39,7 @@ pub(super) async fn check(core: &Arc<Core>) -> CheckOutcome {
             }
             outcome
         }
-        Err(StoreError::Corrupt { what, reason }) => {
-            CheckOutcome::Bad { problems: vec![format!("{what}: {reason}")] }
-        }
+        Err(StoreError::Corrupt { what, reason }) => CheckOutcome::Bad { problems: vec![format!("{what}: {reason}")] },
         Err(error) => CheckOutcome::CouldNotCheck { reason: error.to_string() },
     }
 }
@@ -201,12 +202,7 @@ fn well(name: &str, reason: &str) -> HealthCheck {
 }
 
 fn finding(name: &str, status: HealthStatus, reason: &str, recommendation: &str) -> HealthCheck {
-    HealthCheck {
-        name: name.to_owned(),
-        status,
-        reason: reason.to_owned(),
-        recommendation: recommendation.to_owned(),
-    }
+    HealthCheck { name: name.to_owned(), status, reason: reason.to_owned(), recommendation: recommendation.to_owned() }
 }
 
 async fn connectivity(core: &Core) -> StoreResult<()> {
@@ -267,7 +263,12 @@ async fn questions(core: &Core) -> StoreResult<HealthCheck> {
     let reader = core.reader().await?;
     let number = scalar(&*reader, "SELECT COALESCE(SUM(size), 0) AS value FROM question_groups").await?;
     Ok(if number == 0 {
-        finding("questions", HealthStatus::Warning, "there is none to pick", "run `trivia-db import` or `trivia-db init`")
+        finding(
+            "questions",
+            HealthStatus::Warning,
+            "there is none to pick",
+            "run `trivia-db import` or `trivia-db init`",
+        )
     } else {
         well("questions", &format!("{number} to pick from"))
     })

@@ -1,17 +1,22 @@
 //! Connections: one that writes, some that read, and what is known about them.
 
 mod connect;
+mod core;
+mod handle;
 mod health;
 mod monitor;
 mod options;
 mod retry;
 mod scope;
 mod stats;
+mod transaction;
 mod writer;
 
-pub use connect::Database;
-pub(crate) use connect::{Core, connect_single};
+pub(crate) use connect::connect_single;
+pub(crate) use core::{Core, Pools};
+pub use handle::Database;
 pub(crate) use monitor::Monitor;
 pub use options::{DatabaseOptions, DatabaseUrl, Durability};
 pub(crate) use scope::Scope;
+pub(crate) use stats::row_counts;
 pub(crate) use writer::Job;

@@ -4,8 +4,8 @@ use sea_orm::{ConnectionTrait, EntityTrait, Statement};
 use trivia_domain::StoreResult;
 use trivia_domain::ports::{BackupService, DatabaseStats, PoolStats};
 
-use super::Core;
 use super::connect::pragma;
+use super::core::{Core, Pools};
 use crate::backup::SqliteBackups;
 use crate::entity::{maintenance_runs, question_groups};
 use crate::error::During;
@@ -31,7 +31,7 @@ pub(super) async fn stats(core: &Core) -> StoreResult<DatabaseStats> {
         *by_kind.entry(group.question_type).or_default() += size;
     }
     let readers = core.options.readers.max(1);
-    let idle = core.pools.read().await.as_ref().map_or(0, super::connect::Pools::idle);
+    let idle = core.pools.read().await.as_ref().map_or(0, Pools::idle);
     let monitor = &core.monitor;
     Ok(DatabaseStats {
         users_count: count("users"),
@@ -70,7 +70,8 @@ pub(super) async fn stats(core: &Core) -> StoreResult<DatabaseStats> {
 
 /// Number of rows of each table of the schema, by name.
 pub(crate) async fn row_counts(connection: &impl ConnectionTrait) -> StoreResult<BTreeMap<String, u64>> {
-    let tables = "SELECT name AS value FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    let tables =
+        "SELECT name AS value FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     let statement = Statement::from_string(connection.get_database_backend(), tables);
     let rows = connection.query_all_raw(statement).await.during("listing tables")?;
     let mut counts = BTreeMap::new();

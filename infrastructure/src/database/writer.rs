@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 use trivia_domain::play::{Command, Outcome};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::Core;
-use super::scope::Transaction;
+use super::core::Core;
+use super::transaction::Transaction;
 use crate::error::repeat;
 use crate::repository::moves;
 

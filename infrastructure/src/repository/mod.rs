@@ -13,8 +13,8 @@ pub(crate) mod replay;
 
 use trivia_domain::StoreResult;
 use trivia_domain::ports::{
-    AchievementRepository, PlayPort, QuestionRepository, RankingRepository, Repositories, SessionRepository, UnitOfWork,
-    UserRepository,
+    AchievementRepository, PlayPort, QuestionRepository, RankingRepository, Repositories, SessionRepository,
+    UnitOfWork, UserRepository,
 };
 
 use crate::database::Scope;

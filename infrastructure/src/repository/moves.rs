@@ -238,9 +238,7 @@ async fn store_players(connection: &impl ConnectionTrait, set: &WorkingSet, chan
             }
         }
         if let Fact::Answer(answer) = &entry.fact {
-            for dimension in
-                [Dimension::Difficulty(answer.difficulty), Dimension::Category(answer.category.clone())]
-            {
+            for dimension in [Dimension::Difficulty(answer.difficulty), Dimension::Category(answer.category.clone())] {
                 if let Some(tally) = player.tallies.get(&dimension) {
                     tallies.insert((user, dimension), *tally);
                 }
@@ -379,11 +377,7 @@ async fn store_counters(
         .value(Column::TimesAsked, grown(Column::TimesAsked))
         .value(Column::TimesCorrect, grown(Column::TimesCorrect))
         .to_owned();
-    Entity::insert_many(rows)
-        .on_conflict(add)
-        .exec_without_returning(connection)
-        .await
-        .during("counting questions")?;
+    Entity::insert_many(rows).on_conflict(add).exec_without_returning(connection).await.during("counting questions")?;
     Ok(())
 }
 
@@ -425,9 +419,8 @@ async fn store_sessions(
                 })
             })
             .collect();
-        let replace = OnConflict::columns([Column::SessionId, Column::Position])
-            .update_column(Column::OpenedAt)
-            .to_owned();
+        let replace =
+            OnConflict::columns([Column::SessionId, Column::Position]).update_column(Column::OpenedAt).to_owned();
         for rows in rows.chunks(CHUNK) {
             session_questions::Entity::insert_many(rows.to_vec())
                 .on_conflict(replace.clone())

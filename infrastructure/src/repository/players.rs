@@ -38,10 +38,7 @@ pub(super) async fn tallies(connection: &impl ConnectionTrait, id: UserId) -> St
 }
 
 /// What a player has unlocked.
-pub(super) async fn achievements(
-    connection: &impl ConnectionTrait,
-    id: UserId,
-) -> StoreResult<Vec<UserAchievement>> {
+pub(super) async fn achievements(connection: &impl ConnectionTrait, id: UserId) -> StoreResult<Vec<UserAchievement>> {
     user_achievements::Entity::find()
         .filter(user_achievements::Column::UserId.eq(id.get()))
         .all(connection)

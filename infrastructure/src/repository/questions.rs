@@ -394,7 +394,7 @@ async fn replace(
             .await
             .during("looking for duplicates")?;
         if let Some(other) = others.first() {
-            return Err(StoreError::conflict("question with this content", other.id));
+            return Err(StoreError::conflict("question", other.id));
         }
     }
     let archived = question_versions::Model {

@@ -173,9 +173,9 @@ impl Table {
         let members = Cond::all().add(self.points().gt(0));
         match self.board {
             Board::AllTime => members,
-            Board::Period { period, start } => members
-                .add(self.column("period").eq(period.as_str()))
-                .add(self.column("starts_on").eq(start.date())),
+            Board::Period { period, start } => {
+                members.add(self.column("period").eq(period.as_str())).add(self.column("starts_on").eq(start.date()))
+            }
         }
     }
 

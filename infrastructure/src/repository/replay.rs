@@ -13,7 +13,11 @@ use crate::error::During;
 const PAGE: u64 = 2_000;
 
 /// What the ledger makes of a player.
-pub(crate) async fn profile(connection: &impl ConnectionTrait, stored: &UserProfile, catalog: &Catalog) -> StoreResult<UserProfile> {
+pub(crate) async fn profile(
+    connection: &impl ConnectionTrait,
+    stored: &UserProfile,
+    catalog: &Catalog,
+) -> StoreResult<UserProfile> {
     let mut state = PlayerState::new(stored.user_id, stored.created_at);
     loop {
         let facts = ledger::Entity::find()

@@ -136,8 +136,7 @@ pub(super) fn content(row: &questions::Model) -> StoreResult<QuestionContent> {
         }
     };
     let category = here.take(Category::new(&row.category))?;
-    let content =
-        here.take(QuestionContent::new(body, &row.question_text, category, here.parse(&row.difficulty)?))?;
+    let content = here.take(QuestionContent::new(body, &row.question_text, category, here.parse(&row.difficulty)?))?;
     let content = here.take(content.with_explanation(row.explanation.as_deref().unwrap_or_default()))?;
     Ok(content
         .with_points(here.take(Points::new(row.point_value.unwrap_or_default()))?)
@@ -145,9 +144,7 @@ pub(super) fn content(row: &questions::Model) -> StoreResult<QuestionContent> {
 }
 
 /// A question from its row and its counters.
-pub(super) fn question(
-    (row, counters): (questions::Model, Option<question_counters::Model>),
-) -> StoreResult<Question> {
+pub(super) fn question((row, counters): (questions::Model, Option<question_counters::Model>)) -> StoreResult<Question> {
     let here = Row { table: "questions", id: &row.id };
     let (asked, correct) = counters.map_or((0, 0), |counters| (counters.times_asked, counters.times_correct));
     Ok(Question {
@@ -348,8 +345,7 @@ pub(super) fn ledger_entry(row: ledger::Model) -> StoreResult<(LedgerEntry, Rece
             Fact::Answer(AnswerFact {
                 session_id: SessionId::new(here.needed(row.session_id, "session_id")?),
                 session_kind: here.parse(&here.needed(row.session_kind, "session_kind")?)?,
-                question_id: here
-                    .take(QuestionId::new(here.needed(row.question_id, "question_id")?))?,
+                question_id: here.take(QuestionId::new(here.needed(row.question_id, "question_id")?))?,
                 question_version: here.small(here.needed(row.question_version, "question_version")?)?,
                 difficulty: here.parse(&here.needed(row.difficulty, "difficulty")?)?,
                 category: here.take(Category::new(&category))?,

@@ -23,10 +23,8 @@ impl SessionRepository for Repository {
 
     async fn live(&self, channel: ChannelId) -> StoreResult<Option<GameSession>> {
         let snapshot = self.scope.snapshot("finding a live session").await?;
-        let mut live = live_sessions::Entity::find_by_id(channel.get())
-            .all(&*snapshot)
-            .await
-            .during("finding a live session")?;
+        let mut live =
+            live_sessions::Entity::find_by_id(channel.get()).all(&*snapshot).await.during("finding a live session")?;
         let Some(row) = live.pop() else { return Ok(None) };
         let id = SessionId::new(row.session_id);
         Ok(load(&*snapshot, &BTreeSet::from([id])).await?.remove(&id))

@@ -1,0 +1,91 @@
+//! The connections, and what everything that uses them shares.
+
+use std::sync::Arc;
+
+use sea_orm::DatabaseConnection;
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockReadGuard, RwLock};
+use trivia_domain::play::Catalog;
+use trivia_domain::ports::{Clock, RandomSource};
+use trivia_domain::{StoreError, StoreResult};
+
+use super::connect::{connect, exists, verify_pragmas};
+use super::{DatabaseOptions, Monitor};
+use crate::error::During;
+use crate::schema;
+
+/// What repositories, writer and maintenance share.
+pub(crate) struct Core {
+    pub(crate) options: DatabaseOptions,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn RandomSource>,
+    pub(crate) catalog: Catalog,
+    pub(crate) monitor: Monitor,
+    /// `None` while closed or while a restore swaps the file.
+    pub(crate) pools: Arc<RwLock<Option<Pools>>>,
+}
+
+/// The connections.
+pub(crate) struct Pools {
+    writer: Arc<Mutex<DatabaseConnection>>,
+    reader: DatabaseConnection,
+}
+
+impl Core {
+    /// A reading connection pool; held until the guard is dropped.
+    pub(crate) async fn reader(&self) -> StoreResult<OwnedRwLockReadGuard<Option<Pools>, DatabaseConnection>> {
+        let pools = Arc::clone(&self.pools).read_owned().await;
+        OwnedRwLockReadGuard::try_map(pools, |pools| pools.as_ref().map(|pools| &pools.reader))
+            .map_err(|_| self.closed())
+    }
+
+    /// The writing connection, for one caller at a time in the order of asking.
+    pub(crate) async fn writer(&self) -> StoreResult<WriterGuard> {
+        let pools = Arc::clone(&self.pools).read_owned().await;
+        let writer = Arc::clone(&pools.as_ref().ok_or_else(|| self.closed())?.writer);
+        Ok(WriterGuard { connection: writer.lock_owned().await, _pools: pools })
+    }
+
+    fn closed(&self) -> StoreError {
+        StoreError::backend(format!("using {}", self.options.url), "it is closed")
+    }
+
+    /// The file, for messages.
+    pub(crate) fn name(&self) -> String {
+        self.options.url.path().display().to_string()
+    }
+}
+
+/// The writing connection and the right to use it.
+pub(crate) struct WriterGuard {
+    pub(crate) connection: OwnedMutexGuard<DatabaseConnection>,
+    _pools: OwnedRwLockReadGuard<Option<Pools>>,
+}
+
+impl Pools {
+    /// Opens all connections, after looking at the schema.
+    pub(crate) async fn open(options: &DatabaseOptions) -> StoreResult<Self> {
+        let path = options.url.path();
+        if !exists(path)? {
+            return Err(StoreError::missing("database", path.display()));
+        }
+        schema::require_current(options).await?;
+        let writer = connect(options, 1, false).await?;
+        let reader = connect(options, options.readers.max(1), true).await?;
+        verify_pragmas(&writer, options).await?;
+        Ok(Self { writer: Arc::new(Mutex::new(writer)), reader })
+    }
+
+    /// Waits for what is under way and closes all connections.
+    pub(crate) async fn close(self) -> StoreResult<()> {
+        self.reader.close().await.during("closing the readers")?;
+        let writer = self.writer.lock().await.clone();
+        writer.close().await.during("closing the writer")
+    }
+
+    pub(crate) fn idle(&self) -> u32 {
+        let idle = |connection: &DatabaseConnection| {
+            u32::try_from(connection.get_sqlite_connection_pool().num_idle()).unwrap_or(u32::MAX)
+        };
+        idle(&self.reader) + self.writer.try_lock().map_or(0, |writer| idle(&writer))
+    }
+}

@@ -1,0 +1,117 @@
+//! The open database: what callers hold.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{RwLock, mpsc};
+use trivia_domain::StoreResult;
+use trivia_domain::play::Catalog;
+use trivia_domain::ports::{
+    AchievementRepository, CheckOutcome, Clock, DatabaseStats, ErasedWork, HealthReport, MaintenancePort, PlayPort,
+    QuestionRepository, RandomSource, RankingRepository, Repositories, SessionRepository, Store, UserRepository,
+};
+
+use super::core::{Core, Pools};
+use super::writer::{self, Job};
+use super::{DatabaseOptions, Monitor, Scope, health, stats};
+use crate::repository::Repository;
+
+/// Moves that may wait for the writer before a caller has to.
+const QUEUE: usize = 1024;
+
+/// An open SQLite database. Clones share it.
+#[derive(Clone)]
+pub struct Database {
+    core: Arc<Core>,
+    repository: Arc<Repository>,
+}
+
+impl Database {
+    /// Opens a database whose schema is that of this program; [`schema::up`] makes and migrates one.
+    ///
+    /// # Errors
+    /// `Missing` when there is no file, `Incompatible` when its schema is older or newer, `Corrupt`
+    /// when it is no database, `Busy` when another process holds it, `ReadOnly` without permission.
+    pub async fn open(
+        options: DatabaseOptions,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn RandomSource>,
+    ) -> StoreResult<Self> {
+        let pools = Pools::open(&options).await?;
+        let core = Arc::new(Core {
+            monitor: Monitor::new(options.slow_after),
+            options,
+            clock,
+            random,
+            catalog: Catalog::default(),
+            pools: Arc::new(RwLock::new(Some(pools))),
+        });
+        let (queue, jobs) = mpsc::channel::<Job>(QUEUE);
+        tokio::spawn(writer::run(Arc::clone(&core), jobs));
+        let repository = Arc::new(Repository::new(Scope::Store { core: Arc::clone(&core), queue }));
+        Ok(Self { core, repository })
+    }
+
+    /// How it was opened.
+    #[must_use]
+    pub fn options(&self) -> &DatabaseOptions {
+        &self.core.options
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+}
+
+impl Repositories for Database {
+    fn users(&self) -> &dyn UserRepository {
+        self.repository.users()
+    }
+    fn questions(&self) -> &dyn QuestionRepository {
+        self.repository.questions()
+    }
+    fn sessions(&self) -> &dyn SessionRepository {
+        self.repository.sessions()
+    }
+    fn achievements(&self) -> &dyn AchievementRepository {
+        self.repository.achievements()
+    }
+    fn rankings(&self) -> &dyn RankingRepository {
+        self.repository.rankings()
+    }
+    fn play(&self) -> &dyn PlayPort {
+        self.repository.play()
+    }
+}
+
+#[async_trait]
+impl Store for Database {
+    async fn run(&self, work: &dyn ErasedWork) -> StoreResult<()> {
+        let unit = Repository::new(Scope::work(&self.core).await?);
+        work.run(&unit).await?;
+        unit.commit().await
+    }
+}
+
+#[async_trait]
+impl MaintenancePort for Database {
+    async fn check(&self) -> CheckOutcome {
+        health::check(&self.core).await
+    }
+
+    async fn stats(&self) -> StoreResult<DatabaseStats> {
+        stats::stats(&self.core).await
+    }
+
+    async fn health(&self) -> HealthReport {
+        health::health(&self.core).await
+    }
+
+    async fn close(&self) -> StoreResult<()> {
+        // the write lock is granted when nobody uses a connection any more
+        match self.core.pools.write().await.take() {
+            Some(pools) => pools.close().await,
+            None => Ok(()),
+        }
+    }
+}

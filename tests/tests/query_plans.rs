@@ -1,0 +1,209 @@
+//! Every statement that the ports send to SQLite uses an index.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use sea_orm::{ConnectionTrait, Statement};
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::{Layer, Registry};
+use trivia_domain::memory::{ManualClock, SeededRandom};
+use trivia_domain::model::{
+    Board, ChannelId, Cursor, DayKey, Difficulty, Given, IdempotencyKey, Page, Period, Points, Question, SessionKind,
+    TimeLimit, UserId,
+};
+use trivia_domain::ports::{
+    AnswerSubmission, AwardRequest, Clock, GrantRequest, PickRequest, QuestionFilter, RandomSource, Repositories,
+    ResetRequest, StartSession,
+};
+use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, schema};
+
+/// Keeps the text of every statement that the driver runs.
+#[derive(Clone, Default)]
+struct Statements(Arc<Mutex<BTreeSet<String>>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        #[derive(Default)]
+        struct Text {
+            summary: String,
+            statement: String,
+        }
+        impl Visit for Text {
+            fn record_str(&mut self, field: &Field, value: &str) {
+                match field.name() {
+                    "summary" => value.clone_into(&mut self.summary),
+                    "db.statement" => value.trim().clone_into(&mut self.statement),
+                    _ => {}
+                }
+            }
+            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+                self.record_str(field, &format!("{value:?}"));
+            }
+        }
+        if event.metadata().target() == "sqlx::query" {
+            let mut text = Text::default();
+            event.record(&mut text);
+            let sql = if text.statement.is_empty() { text.summary } else { text.statement };
+            self.0.lock().unwrap().insert(sql);
+        }
+    }
+}
+
+/// Tables that are small and read whole on purpose.
+const READ_WHOLE: [&str; 1] = ["question_groups"];
+
+/// A parent that is inserted makes SQLite plan a look at its children, which it skips unless a deferred
+/// foreign key is broken; an index on `ledger(question_id)` would cost every answer for nothing.
+const SKIPPED: (&str, &str) = ("INSERT INTO \"questions\"", "ledger");
+
+/// Names of all tables.
+async fn tables(connection: &impl ConnectionTrait) -> BTreeSet<String> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+    let tables = Statement::from_string(connection.get_database_backend(), sql);
+    let rows = connection.query_all_raw(tables).await.unwrap();
+    rows.iter().map(|row| row.try_get("", "name").unwrap()).collect()
+}
+
+/// Steps of a plan that read a table, or an index of it, from end to end.
+async fn scans(connection: &impl ConnectionTrait, sql: &str) -> Vec<String> {
+    let tables = tables(connection).await;
+    let explain = Statement::from_string(connection.get_database_backend(), format!("EXPLAIN QUERY PLAN {sql}"));
+    let rows = connection.query_all_raw(explain).await.unwrap_or_else(|error| panic!("{sql}\n{error}"));
+    let steps = rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap());
+    let allowed = |table: &str| READ_WHOLE.contains(&table) || (sql.starts_with(SKIPPED.0) && table == SKIPPED.1);
+    let reads_all = |step: &String| {
+        let mut words = step.split_whitespace();
+        words.next() == Some("SCAN") && words.next().is_some_and(|table| tables.contains(table) && !allowed(table))
+    };
+    steps.filter(reads_all).collect()
+}
+
+#[tokio::test]
+async fn no_query_of_a_port_scans_a_table() {
+    let statements = Statements::default();
+    // global, because the driver runs statements on threads of its own
+    tracing::subscriber::set_global_default(Registry::default().with(statements.clone())).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = DatabaseOptions::new(DatabaseUrl::of_file(dir.path().join("trivia.db")));
+    options.log_statements = true;
+    schema::up(&options, None).await.unwrap();
+    statements.0.lock().unwrap().clear();
+    let (clock, random) = (Arc::new(ManualClock::new("2026-03-04T12:00:00Z".parse().unwrap())), Arc::new(SeededRandom::new(1)));
+    let database = Database::open(options.clone(), clock.clone(), random.clone()).await.unwrap();
+    statements.0.lock().unwrap().clear();
+
+    use_every_port(&database, &*clock, &*random).await;
+
+    let statements = std::mem::take(&mut *statements.0.lock().unwrap());
+    let interesting: Vec<_> = statements
+        .iter()
+        .filter(|sql| ["SELECT", "UPDATE", "DELETE", "INSERT"].iter().any(|verb| sql.starts_with(verb)))
+        .collect();
+    assert!(interesting.len() > 30, "only {} statements were seen: {interesting:#?}", interesting.len());
+    let connection = sea_orm::Database::connect(format!("sqlite://{}", options.url.path().display())).await.unwrap();
+    for sql in interesting {
+        let scans = scans(&connection, sql).await;
+        assert!(scans.is_empty(), "{scans:?}\n{sql}");
+    }
+    // the test can fail
+    assert!(!scans(&connection, "SELECT * FROM users WHERE best_streak > 3").await.is_empty());
+}
+
+async fn use_every_port(store: &dyn Repositories, clock: &dyn Clock, random: &dyn RandomSource) {
+    let content = |line: &str| serde_json::from_str(line).unwrap();
+    store
+        .questions()
+        .add(vec![
+            content(r#"{"kind":"true_false","category":"A","difficulty":"easy","question":"One?","answer":true}"#),
+            content(r#"{"kind":"true_false","category":"A","difficulty":"easy","question":"Two?","answer":false}"#),
+            content(r#"{"kind":"true_false","category":"B","difficulty":"hard","question":"Three?","answer":false}"#),
+        ])
+        .await
+        .unwrap();
+    let users: Vec<_> = (1..=3).map(|id| UserId::new(id).unwrap()).collect();
+    for user in &users {
+        store.users().get_or_create(*user).await.unwrap();
+    }
+    let filters = [
+        QuestionFilter::default(),
+        QuestionFilter { category: Some("A".parse().unwrap()), ..Default::default() },
+        QuestionFilter { difficulty: Some(Difficulty::Easy), kind: Some(content_kind()), ..Default::default() },
+    ];
+    for filter in &filters {
+        store.questions().list(filter, Page::first(10)).await.unwrap();
+        store.questions().list(filter, Page::after(1, 10)).await.unwrap();
+    }
+    store.questions().groups().await.unwrap();
+    let request = PickRequest { filter: QuestionFilter::default(), count: 2, exclude: vec![], seed: 1 };
+    let questions: Vec<Question> = store.questions().pick(&request).await.unwrap();
+    play(store, clock, random, &questions, &users).await;
+    let last = store.questions().list(&filters[0], Page::after(2, 1)).await.unwrap().remove(0);
+    store.questions().retire(questions[0].id).await.unwrap();
+    store.questions().restore(questions[0].id).await.unwrap();
+    let changed =
+        content(r#"{"kind":"fill_blank","category":"B","difficulty":"hard","question":"Three!","answer":"3"}"#);
+    store.questions().update(last.id, changed).await.unwrap();
+    let now = DayKey::of(clock.now());
+    for board in [Board::AllTime, Board::of(Period::Day, now), Board::of(Period::Week, now), Board::of(Period::Month, now)] {
+        let page = store.rankings().page(board, None, 1).await.unwrap();
+        let entry = &page.entries[0];
+        let cursor = Cursor { board, points: entry.points, reached_at: entry.reached_at, user_id: entry.user_id };
+        store.rankings().page(board, Some(cursor), 1).await.unwrap();
+        store.rankings().standing(board, users[0]).await.unwrap();
+        store.rankings().around(board, users[0], 2).await.unwrap();
+    }
+    for user in &users {
+        store.rankings().weekly_history(*user, 5).await.unwrap();
+        store.users().breakdown(*user).await.unwrap();
+        store.achievements().of(*user).await.unwrap();
+        store.achievements().progress(*user).await.unwrap();
+    }
+    store.users().list(Page::first(10)).await.unwrap();
+    let reset = ResetRequest { key: IdempotencyKey::generate(clock.now(), random), user_id: users[0] };
+    store.play().reset(reset).await.unwrap();
+}
+
+const fn content_kind() -> trivia_domain::model::QuestionKind {
+    trivia_domain::model::QuestionKind::TrueFalse
+}
+
+async fn play(
+    store: &dyn Repositories,
+    clock: &dyn Clock,
+    random: &dyn RandomSource,
+    questions: &[Question],
+    users: &[UserId],
+) {
+    let channel_id = ChannelId::new(1).unwrap();
+    let request = StartSession {
+        channel_id,
+        host: users[0],
+        kind: SessionKind::Normal,
+        questions: questions.iter().map(|question| question.id).collect(),
+        time_limit: TimeLimit::default(),
+    };
+    let session = store.play().start_session(request.clone()).await.unwrap();
+    for user in users {
+        let submission = AnswerSubmission {
+            key: IdempotencyKey::generate(clock.now(), random),
+            user_id: *user,
+            session_id: session.id,
+            question_id: questions[0].id,
+            given: Given::Truth(questions[0].content.answer() == "true"),
+        };
+        store.play().submit_answer(submission.clone()).await.unwrap();
+        store.play().submit_answer(submission).await.unwrap();
+    }
+    store.play().advance(session.id, 0).await.unwrap();
+    store.sessions().live(channel_id).await.unwrap();
+    store.sessions().find(session.id).await.unwrap();
+    store.play().finish(session.id).await.unwrap();
+    store.play().start_session(request).await.unwrap();
+    let key = || IdempotencyKey::generate(clock.now(), random);
+    let award =
+        AwardRequest { key: key(), user_id: users[0], points: Points::small(5), reason: "a good question".to_owned() };
+    store.play().award(award).await.unwrap();
+    let grant = GrantRequest { key: key(), user_id: users[1], achievement_id: "hot_streak".parse().unwrap() };
+    store.play().grant(grant).await.unwrap();
+}
