@@ -27,7 +27,8 @@ pub trait UserRepository: Send + Sync {
     /// Profiles in order of id.
     async fn list(&self, page: Page) -> StoreResult<Vec<UserProfile>>;
 
-    /// Sums per difficulty and category and the last ten answers, newest first.
+    /// Sums per difficulty and category and the last ten answers, newest first. Starting over clears
+    /// the sums, not the answers.
     ///
     /// Returns `Missing` when there is no such player.
     async fn breakdown(&self, id: UserId) -> StoreResult<UserBreakdown>;

@@ -1,0 +1,31 @@
+use std::cmp::Reverse;
+
+use async_trait::async_trait;
+
+use super::Tables;
+use crate::error::{StoreError, StoreResult};
+use crate::model::{AchievementDefinition, UserAchievement, UserId};
+use crate::ports::{AchievementProgress, AchievementRepository};
+
+#[async_trait]
+impl AchievementRepository for Tables {
+    fn definitions(&self) -> Vec<AchievementDefinition> {
+        self.catalog.definitions().to_vec()
+    }
+
+    async fn of(&self, user: UserId) -> StoreResult<Vec<UserAchievement>> {
+        let state = self.read();
+        let player = state.play.players.get(&user);
+        // the map is in order of id, which the stable sort keeps for those of one fact
+        let mut unlocked: Vec<_> =
+            player.into_iter().flat_map(|player| player.achievements.values()).cloned().collect();
+        unlocked.sort_by_key(|achievement| Reverse(achievement.seq));
+        Ok(unlocked)
+    }
+
+    async fn progress(&self, user: UserId) -> StoreResult<Vec<AchievementProgress>> {
+        let state = self.read();
+        let player = state.play.players.get(&user).ok_or_else(|| StoreError::missing("user", user))?;
+        Ok(self.catalog.progress(player))
+    }
+}

@@ -1,0 +1,212 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{State, Tables};
+use crate::error::{Refusal, StoreError, StoreResult};
+use crate::model::{
+    Category, ContentKey, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind, StemKey,
+};
+use crate::play::draw;
+use crate::ports::{AddOutcome, PickRequest, QuestionFilter, QuestionGroup, QuestionRepository};
+
+type Group = (Category, Difficulty, QuestionKind);
+
+fn group_of(content: &QuestionContent) -> Group {
+    (content.category().clone(), content.difficulty(), content.kind())
+}
+
+/// The newest versions of all questions, and what finds them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shelf {
+    questions: BTreeMap<QuestionId, Question>,
+    /// What can be picked; the place in a group is the question's ordinal.
+    groups: BTreeMap<Group, Vec<QuestionId>>,
+    by_content: HashMap<ContentKey, QuestionId>,
+    by_stem: HashMap<StemKey, BTreeSet<QuestionId>>,
+}
+
+impl Shelf {
+    /// Adds to the counters of questions: how often they were answered, and answered right.
+    pub(super) fn count(&mut self, counters: &BTreeMap<QuestionId, (u64, u64)>) {
+        for (id, (asked, correct)) in counters {
+            if let Some(question) = self.questions.get_mut(id) {
+                question.times_asked += asked;
+                question.times_correct += correct;
+            }
+        }
+    }
+
+    fn get(&self, id: QuestionId) -> StoreResult<&Question> {
+        self.questions.get(&id).ok_or_else(|| StoreError::missing("question", id))
+    }
+
+    /// Another question with the same stem that says something else is right.
+    fn contradicted_by(&self, content: &QuestionContent) -> Option<QuestionId> {
+        let same_stem = self.by_stem.get(&content.stem_key())?;
+        let truth = content.truth();
+        same_stem.iter().copied().find(|id| self.questions.get(id).is_some_and(|other| other.content.truth() != truth))
+    }
+
+    fn insert(&mut self, question: Question) {
+        let (id, content) = (question.id, &question.content);
+        self.by_content.insert(content.content_key(), id);
+        self.by_stem.entry(content.stem_key()).or_default().insert(id);
+        self.questions.insert(id, question);
+    }
+
+    /// Appends a question to its group.
+    fn offer(&mut self, id: QuestionId, group: Group) {
+        self.groups.entry(group).or_default().push(id);
+    }
+
+    /// Takes a question out of its group; the last one of the group gets its ordinal, so that none is free.
+    fn withdraw(&mut self, id: QuestionId, group: &Group) {
+        if let Some(ids) = self.groups.get_mut(group) {
+            if let Some(at) = ids.iter().position(|other| *other == id) {
+                ids.swap_remove(at);
+            }
+            if ids.is_empty() {
+                self.groups.remove(group);
+            }
+        }
+    }
+
+    fn replace(&mut self, id: QuestionId, content: QuestionContent) -> StoreResult<Question> {
+        let old = self.get(id)?.clone();
+        if old.content == content {
+            return Ok(old);
+        }
+        if let Some(other) = self.by_content.get(&content.content_key()).filter(|other| **other != id) {
+            return Err(StoreError::conflict("question", other));
+        }
+        self.by_content.remove(&old.content.content_key());
+        if let Some(same_stem) = self.by_stem.get_mut(&old.content.stem_key()) {
+            same_stem.remove(&id);
+        }
+        let (old_group, group) = (group_of(&old.content), group_of(&content));
+        if old.retired_at.is_none() && old_group != group {
+            self.withdraw(id, &old_group);
+            self.offer(id, group);
+        }
+        let question = Question { version: old.version + 1, content, ..old };
+        self.insert(question.clone());
+        Ok(question)
+    }
+
+    /// Retires a question at an instant, or restores it; nothing changes when it is so already.
+    fn set_retired(&mut self, id: QuestionId, retired_at: Option<DateTime<Utc>>) -> StoreResult<()> {
+        let question = self.questions.get_mut(&id).ok_or_else(|| StoreError::missing("question", id))?;
+        if question.retired_at.is_some() == retired_at.is_some() {
+            return Ok(());
+        }
+        question.retired_at = retired_at;
+        let group = group_of(&question.content);
+        match retired_at {
+            Some(_) => self.withdraw(id, &group),
+            None => self.offer(id, group),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Tells the rules of the game which version is the newest and what it says.
+    fn publish(&mut self, question: &Question) {
+        self.play.versions.insert(question.id, question.version);
+        self.play.contents.insert((question.id, question.version), question.content.clone());
+    }
+
+    fn add(&mut self, content: QuestionContent, created_at: DateTime<Utc>) -> StoreResult<AddOutcome> {
+        if let Some(of) = self.questions.by_content.get(&content.content_key()) {
+            return Ok(AddOutcome::Duplicate { of: *of });
+        }
+        let contradicted = self.questions.contradicted_by(&content);
+        let last = self.questions.questions.last_key_value().map_or(0, |(id, _)| id.get());
+        let id = QuestionId::try_from(last.unsigned_abs() + 1)?;
+        let question =
+            Question { id, version: 1, content, times_asked: 0, times_correct: 0, created_at, retired_at: None };
+        self.publish(&question);
+        self.questions.offer(id, group_of(&question.content));
+        self.questions.insert(question);
+        Ok(contradicted.map_or(AddOutcome::Added { id }, |with| AddOutcome::Contradiction { id, with }))
+    }
+}
+
+#[async_trait]
+impl QuestionRepository for Tables {
+    async fn find(&self, id: QuestionId) -> StoreResult<Option<Question>> {
+        Ok(self.read().questions.questions.get(&id).cloned())
+    }
+
+    async fn get(&self, id: QuestionId) -> StoreResult<Question> {
+        self.read().questions.get(id).cloned()
+    }
+
+    async fn list(&self, filter: &QuestionFilter, page: Page) -> StoreResult<Vec<Question>> {
+        let state = self.read();
+        let matching = state.questions.questions.values().filter(|question| {
+            let content = &question.content;
+            page.after.is_none_or(|after| question.id.get() > after)
+                && filter.matches(content.category(), content.difficulty(), content.kind())
+        });
+        Ok(matching.take(page.limit as usize).cloned().collect())
+    }
+
+    async fn groups(&self) -> StoreResult<Vec<QuestionGroup>> {
+        let state = self.read();
+        let groups = state.questions.groups.iter().map(|((category, difficulty, kind), ids)| QuestionGroup {
+            category: category.clone(),
+            difficulty: *difficulty,
+            kind: *kind,
+            size: ids.len() as u64,
+        });
+        Ok(groups.collect())
+    }
+
+    async fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>> {
+        let state = self.read();
+        let shelf = &state.questions;
+        let matching: Vec<QuestionId> = shelf
+            .groups
+            .iter()
+            .filter(|((category, difficulty, kind), _)| request.filter.matches(category, *difficulty, *kind))
+            .flat_map(|(_, ids)| ids)
+            .copied()
+            .collect();
+        let excluded: HashSet<QuestionId> = request.exclude.iter().copied().collect();
+        let available = matching.iter().filter(|id| !excluded.contains(id)).count() as u64;
+        let wanted = u64::from(request.count);
+        if available < wanted {
+            return Err(Refusal::NotEnoughQuestions { available, wanted }.into());
+        }
+        draw(matching.len() as u64, request.seed)
+            .filter_map(|place| matching.get(usize::try_from(place).ok()?))
+            .filter(|id| !excluded.contains(id))
+            .take(request.count as usize)
+            .map(|id| shelf.get(*id).cloned())
+            .collect()
+    }
+
+    async fn add(&self, contents: Vec<QuestionContent>) -> StoreResult<Vec<AddOutcome>> {
+        let mut state = self.write();
+        let created_at = self.clock.now();
+        contents.into_iter().map(|content| state.add(content, created_at)).collect()
+    }
+
+    async fn update(&self, id: QuestionId, content: QuestionContent) -> StoreResult<Question> {
+        let mut state = self.write();
+        let question = state.questions.replace(id, content)?;
+        state.publish(&question);
+        Ok(question)
+    }
+
+    async fn retire(&self, id: QuestionId) -> StoreResult<()> {
+        self.write().questions.set_retired(id, Some(self.clock.now()))
+    }
+
+    async fn restore(&self, id: QuestionId) -> StoreResult<()> {
+        self.write().questions.set_retired(id, None)
+    }
+}

@@ -1,0 +1,22 @@
+use async_trait::async_trait;
+
+use super::Tables;
+use crate::error::{StoreError, StoreResult};
+use crate::model::{ChannelId, GameSession, SessionId};
+use crate::ports::SessionRepository;
+
+#[async_trait]
+impl SessionRepository for Tables {
+    async fn find(&self, id: SessionId) -> StoreResult<Option<GameSession>> {
+        Ok(self.read().play.sessions.get(&id).cloned())
+    }
+
+    async fn get(&self, id: SessionId) -> StoreResult<GameSession> {
+        self.find(id).await?.ok_or_else(|| StoreError::missing("session", id))
+    }
+
+    async fn live(&self, channel: ChannelId) -> StoreResult<Option<GameSession>> {
+        let state = self.read();
+        Ok(state.play.live.get(&channel).and_then(|id| state.play.sessions.get(id)).cloned())
+    }
+}
