@@ -1,0 +1,197 @@
+//! The command line: one file per command.
+
+mod backup;
+mod check;
+mod completions;
+mod demo;
+mod export;
+mod health;
+mod import;
+mod init;
+mod leaderboard;
+mod migrate;
+mod play;
+mod reset;
+mod selftest;
+mod simulate;
+mod stats;
+mod user;
+
+use clap::{ArgAction, Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::config::{SettingFlags, Settings};
+use crate::error::Failure;
+use crate::logging;
+use crate::output::Output;
+use crate::wiring::App;
+
+/// Looks after the database of a trivia game: players, questions, games, leaderboards, backups.
+///
+/// Settings come from a flag, else the environment (DATABASE_URL, TRIVIA_..., a .env file), else
+/// trivia.toml, else a default.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check found something, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "trivia-db", version, max_term_width = 100, after_help = "New here? Run `trivia-db demo`.")]
+pub(crate) struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    #[command(flatten)]
+    settings: SettingFlags,
+    /// Print the result as one JSON document
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log more on stderr; twice for still more
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+    /// Log errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create the database or bring it to the newest version; never loses data
+    Init,
+    /// Delete all data and start over, after a backup
+    Reset(reset::Args),
+    /// Try out everything on a scratch database; the real data is not touched
+    Test,
+    /// Show and change the version of the schema
+    #[command(subcommand)]
+    Migrate(migrate::Command),
+    /// Add questions from files and folders
+    Import(import::Args),
+    /// Write data to a file or to the terminal
+    #[command(subcommand)]
+    Export(export::Command),
+    /// Look at players
+    #[command(subcommand)]
+    User(user::Command),
+    /// Show who leads
+    Leaderboard(leaderboard::Args),
+    /// Make, list, verify, restore and delete backups
+    #[command(subcommand)]
+    Backup(backup::Command),
+    /// Check the integrity of the database (exit code 3 when something is wrong)
+    Check,
+    /// Show figures about the database
+    Stats,
+    /// Say whether all is well and what to do (exit code 3 when critical, 0 with warnings)
+    Health,
+    /// Put load on the database and prove that nothing is lost
+    Simulate(simulate::Args),
+    /// Show a whole life in ten steps on a scratch database: the place to start
+    Demo(demo::Args),
+    /// Play a game in the terminal
+    Play(play::Args),
+    /// Print completions for a shell
+    Completions(completions::Args),
+}
+
+/// How a command ended that did what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Done.
+    Good,
+    /// Done, and what was checked is not right.
+    Bad,
+    /// Ended early by Ctrl-C, in good order.
+    Interrupted,
+}
+
+impl Verdict {
+    /// Good or bad.
+    fn of(ok: bool) -> Self {
+        if ok { Self::Good } else { Self::Bad }
+    }
+}
+
+/// What every command returns.
+pub(crate) type CommandResult = Result<Verdict, Failure>;
+
+/// Runs a command line.
+pub(crate) fn run(cli: Cli, output: &mut Output) -> CommandResult {
+    // needs no settings, so it works where they are wrong
+    if let Command::Completions(args) = &cli.command {
+        return completions::run(args, output);
+    }
+    let settings = Settings::load(&cli.global.settings)?;
+    logging::start(cli.global.level(), settings.log_format);
+    let app = App::new(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::because("cannot start the runtime", "look at the limits of this user", error))?;
+    let result = runtime.block_on(async {
+        let handles_interrupts = matches!(cli.command, Command::Play(_));
+        tokio::select! {
+            result = dispatch(&app, cli.command, output) => result,
+            () = interrupted(), if !handles_interrupts => Err(Failure::Interrupted),
+        }
+    });
+    // a thread that waits for a line of input would hold up the end
+    runtime.shutdown_background();
+    result
+}
+
+/// Waits for Ctrl-C. The command is dropped then, and open transactions with it.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // without a handler the system ends the process as always
+        std::future::pending().await
+    }
+}
+
+async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandResult {
+    match command {
+        Command::Init => init::run(app, output).await,
+        Command::Reset(args) => reset::run(app, &args, output).await,
+        Command::Test => selftest::run(app, output).await,
+        Command::Migrate(command) => migrate::run(app, &command, output).await,
+        Command::Import(args) => import::run(app, &args, output).await,
+        Command::Export(command) => export::run(app, &command, output).await,
+        Command::User(command) => user::run(app, &command, output).await,
+        Command::Leaderboard(args) => leaderboard::run(app, &args, output).await,
+        Command::Backup(command) => backup::run(app, &command, output).await,
+        Command::Check => check::run(app, output).await,
+        Command::Stats => stats::run(app, output).await,
+        Command::Health => health::run(app, output).await,
+        Command::Simulate(args) => simulate::run(app, &args, output).await,
+        Command::Demo(args) => demo::run(app, &args, output).await,
+        Command::Play(args) => play::run(app, &args, output).await,
+        Command::Completions(args) => completions::run(&args, output),
+    }
+}
+
+impl Global {
+    fn level(&self) -> LevelFilter {
+        match (self.quiet, self.verbose) {
+            (true, _) => LevelFilter::ERROR,
+            (false, 0) => LevelFilter::WARN,
+            (false, 1) => LevelFilter::INFO,
+            (false, _) => LevelFilter::DEBUG,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,203 @@
+//! The settings: flag before environment before file before default.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use config::builder::DefaultState;
+use config::{Config, ConfigBuilder, Environment, File, FileFormat};
+use serde::Deserialize;
+
+use crate::error::Failure;
+
+/// Read from the working directory when `--config` names no other.
+const DEFAULT_FILE: &str = "trivia.toml";
+/// Variables that belong to the project's tests.
+const TESTS_ONLY: &str = "TRIVIA_TEST_";
+
+/// What can be set. A key that is not here is an error, so that a typo does not go unnoticed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where the database is.
+    pub(crate) database_url: String,
+    /// Where backups are; `backups` beside the database when it is not set.
+    pub(crate) backup_dir: Option<PathBuf>,
+    /// Connections that read.
+    pub(crate) readers: u32,
+    /// How long to wait for another process that writes.
+    pub(crate) busy_timeout_ms: u64,
+    /// What an acknowledged write survives.
+    pub(crate) durability: DurabilitySetting,
+    /// From when on an operation is logged as slow.
+    pub(crate) slow_ms: u64,
+    /// Backups that `backup prune` keeps.
+    pub(crate) keep_backups: usize,
+    /// Form of the logs.
+    pub(crate) log_format: LogFormat,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            database_url: "sqlite://data/trivia.db".to_owned(),
+            backup_dir: None,
+            readers: 4,
+            busy_timeout_ms: 5_000,
+            durability: DurabilitySetting::Full,
+            slow_ms: 5_000,
+            keep_backups: 30,
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DurabilitySetting {
+    /// The loss of power.
+    Full,
+    /// The crash of the process.
+    Normal,
+}
+
+/// Form of the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The settings that have a flag, and the flag that names the file.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct SettingFlags {
+    /// Where the database is [default: sqlite://data/trivia.db; variable: DATABASE_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// Where backups are [default: `backups` beside the database; variable: TRIVIA_BACKUP_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) backup_dir: Option<PathBuf>,
+    /// File with settings [default: trivia.toml in the working directory, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads all sources.
+    pub(crate) fn load(flags: &SettingFlags) -> Result<Self, Failure> {
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            Some((name, value.into_string()))
+        });
+        let mut environment = HashMap::new();
+        for (name, value) in variables.filter(|(name, _)| is_ours(name)) {
+            let value = value.map_err(|_| {
+                Failure::new(format!("the variable {name} is not UTF-8"), "correct or unset the variable")
+            })?;
+            environment.insert(name, value);
+        }
+        for (name, value) in dotenv()? {
+            if is_ours(&name) {
+                environment.entry(name).or_insert(value);
+            }
+        }
+        Self::from_sources(flags, environment)
+    }
+
+    fn from_sources(flags: &SettingFlags, mut environment: HashMap<String, String>) -> Result<Self, Failure> {
+        environment.retain(|_, value| !value.is_empty());
+        if let Some(url) = environment.remove("DATABASE_URL") {
+            // the name with the prefix is the more specific one
+            environment.entry("TRIVIA_DATABASE_URL".to_owned()).or_insert(url);
+        }
+        let path = flags.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        let file = File::from(path).format(FileFormat::Toml).required(flags.config.is_some());
+        let environment =
+            Environment::with_prefix("TRIVIA").prefix_separator("_").separator("__").source(Some(environment));
+        let read = |sources: ConfigBuilder<DefaultState>, place: String| {
+            sources.build().and_then(Config::try_deserialize).map_err(|error| {
+                let message = format!("the settings in {place} cannot be used");
+                Failure::because(message, "correct the key or its value, or remove it", error)
+            })
+        };
+        // each alone first, so that an error says where the key is
+        read(Config::builder().add_source(file.clone()), path.display().to_string())?;
+        let _: Self = read(Config::builder().add_source(environment.clone()), "the environment".to_owned())?;
+        let both = Config::builder().add_source(file).add_source(environment);
+        let mut settings: Self = read(both, "file and environment".to_owned())?;
+        if let Some(url) = &flags.database_url {
+            settings.database_url.clone_from(url);
+        }
+        if flags.backup_dir.is_some() {
+            settings.backup_dir.clone_from(&flags.backup_dir);
+        }
+        Ok(settings)
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    name == "DATABASE_URL" || (name.starts_with("TRIVIA_") && !name.starts_with(TESTS_ONLY))
+}
+
+/// The variables of a `.env` file in the working directory or above.
+fn dotenv() -> Result<Vec<(String, String)>, Failure> {
+    let failed = |error| Failure::because("the .env file cannot be read", "correct it or remove it", error);
+    match dotenvy::dotenv_iter() {
+        Ok(variables) => variables.collect::<Result<_, _>>().map_err(failed),
+        Err(error) if error.not_found() => Ok(Vec::new()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(environment: &[(&str, &str)]) -> Result<Settings, Failure> {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::from_sources(&SettingFlags::default(), environment)
+    }
+
+    #[test]
+    fn nothing_set_gives_the_defaults() {
+        assert_eq!(settings(&[]).unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn variables_are_read_with_their_types() {
+        let read = settings(&[("TRIVIA_READERS", "9"), ("TRIVIA_DURABILITY", "normal"), ("TRIVIA_LOG_FORMAT", "")]);
+        let expected = Settings { readers: 9, durability: DurabilitySetting::Normal, ..Settings::default() };
+        assert_eq!(read.unwrap(), expected);
+    }
+
+    #[test]
+    fn the_variable_with_the_prefix_wins() {
+        let read = settings(&[("DATABASE_URL", "sqlite://a.db"), ("TRIVIA_DATABASE_URL", "sqlite://b.db")]).unwrap();
+        assert_eq!(read.database_url, "sqlite://b.db");
+    }
+
+    #[test]
+    fn a_typo_is_an_error_that_names_the_key() {
+        let error = settings(&[("TRIVIA_DATABSE_URL", "x")]).unwrap_err().text();
+        assert!(error.contains("environment") && error.contains("databse_url"), "{error}");
+        let error = settings(&[("TRIVIA_LOG__FORMAT", "json")]).unwrap_err().text();
+        assert!(error.contains("log"), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_an_error_that_names_the_key() {
+        let error = settings(&[("TRIVIA_READERS", "many")]).unwrap_err().text();
+        assert!(error.contains("readers"), "{error}");
+    }
+
+    #[test]
+    fn variables_of_the_tests_are_not_settings() {
+        assert!(!is_ours("TRIVIA_TEST_REQUIRE_ALL"));
+        assert!(is_ours("TRIVIA_READERS"));
+        assert!(!is_ours("PATH"));
+    }
+}

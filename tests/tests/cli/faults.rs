@@ -1,0 +1,280 @@
+//! What happens when something is wrong: a clear error, nothing lost, no panic.
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use sea_orm::ConnectionTrait;
+use serde_json::json;
+
+use crate::bench::{Bench, Ended, alter, connect, contents, program};
+
+/// Commands that need a database.
+const COMMANDS: [&[&str]; 10] = [
+    &["stats"],
+    &["check"],
+    &["leaderboard"],
+    &["user", "show", "1"],
+    &["export", "questions"],
+    &["simulate"],
+    &["play"],
+    &["migrate", "status"],
+    &["migrate", "down"],
+    &["backup", "create"],
+];
+
+#[test]
+fn without_a_database_the_hint_is_init() {
+    let bench = Bench::empty();
+    for command in COMMANDS {
+        bench.run(command).expect_error(1, &["does not exist", "trivia-db init"]);
+    }
+    bench.write("q.jsonl", "");
+    bench.run(["import", "q.jsonl"]).expect_error(1, &["does not exist", "trivia-db init"]);
+    assert!(!bench.path("data").exists(), "a failed command made files");
+    let health = Ended(bench.command(["health", "--json"]).output().unwrap());
+    assert_eq!(health.expect(3).document()["status"], "critical");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_left_alone() {
+    let bench = Bench::empty();
+    let file = bench.write("data/trivia.db", "these are my holiday notes\n".repeat(1_000));
+    let before = fs::read(&file).unwrap();
+    for command in COMMANDS.into_iter().filter(|command| *command != ["check"]) {
+        bench.run(command).expect_error(1, &["trivia.db"]);
+    }
+    for command in [&["init"][..], &["reset", "--yes"], &["migrate", "fresh", "--yes"], &["migrate", "up"]] {
+        bench.run(command).expect_error(1, &[]);
+    }
+    bench.run(["check"]).expect(3);
+    bench.run(["health"]).expect(3);
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn s20_an_empty_file_is_a_database_that_is_still_to_be_made() {
+    let bench = Bench::empty();
+    bench.write("data/trivia.db", "");
+    bench.run(["stats"]).expect_error(1, &["incompatible", "no schema"]);
+    let report = bench.json(["init"]);
+    assert_eq!(report["backup"]["kind"], "initial");
+    bench.run(["play"]).expect(0);
+    assert_eq!(bench.json(["stats"])["users_count"], 1);
+    assert!(fs::metadata(bench.path("data/trivia.db")).unwrap().len() > 0);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let bench = Bench::ready();
+    let sql = "INSERT INTO schema_version (version, applied_at) VALUES ('m29991231_000001_future', 0)";
+    alter(&bench.path("data/trivia.db"), sql).await;
+    for command in [&["stats"][..], &["init"], &["migrate", "up"], &["migrate", "down"], &["play"]] {
+        bench.run(command).expect_error(1, &["incompatible", "m29991231_000001_future"]);
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_disagree_with_the_ledger_are_found() {
+    let bench = Bench::ready();
+    bench.run(["simulate", "--players", "3", "--answers", "30"]).expect(0);
+    alter(&bench.path("data/trivia.db"), "UPDATE users SET total_points = total_points + 1").await;
+    let check = Ended(bench.command(["check", "--json"]).output().unwrap());
+    let report = check.expect(3).document();
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["problems"].as_array().unwrap().len(), 3, "{report:#}");
+    bench.run(["health"]).expect(3);
+}
+
+#[test]
+fn damaged_pages_are_found_and_a_restore_mends_them() {
+    let bench = Bench::ready();
+    let backup = bench.json(["backup", "create"]);
+    let file = OpenOptions::new().write(true).open(bench.path("data/trivia.db")).unwrap();
+    let third = file.metadata().unwrap().len() / 3;
+    file.write_all_at(&vec![0xa5; usize::try_from(third).unwrap()], third).unwrap();
+    drop(file);
+    let check = Ended(bench.command(["check", "--json"]).output().unwrap());
+    assert_eq!(check.expect(3).document()["ok"], false);
+    bench.run(["backup", "restore", backup["id"].as_str().unwrap()]).expect(0);
+    bench.run(["check"]).expect(0);
+}
+
+#[test]
+fn unknown_ids_are_errors() {
+    let bench = Bench::ready();
+    bench.run(["user", "show", "404"]).expect_error(1, &["user 404 does not exist"]);
+    bench.run(["backup", "verify", "none"]).expect_error(1, &["none", "does not exist"]);
+    bench.run(["backup", "restore", "none"]).expect_error(1, &["none", "does not exist"]);
+}
+
+#[test]
+fn a_bad_line_of_a_question_file_is_named() {
+    let bench = Bench::ready();
+    let good = r#"{"kind":"true_false","category":"New","difficulty":"easy","question":"Good?","answer":true}"#;
+    bench.write("q.jsonl", format!("{good}\n{{\"kind\":\"true_false\"}}\n"));
+    bench.run(["import", "--strict", "q.jsonl"]).expect_error(1, &["q.jsonl:2:", "--strict"]);
+    assert_eq!(bench.json(["import", "--dry-run", "q.jsonl"])["accepted"], 1, "a strict import wrote something");
+    let report = bench.json(["import", "q.jsonl"]);
+    assert_eq!((&report["accepted"], &report["rejected"]), (&json!(1), &json!(1)));
+    assert_eq!(report["diagnostics"][0]["line"], 2);
+    bench.run(["import", "nowhere.jsonl"]).expect_error(1, &["nowhere.jsonl"]);
+    assert!(bench.run(["import", "q.jsonl"]).expect(0).stdout().contains("q.jsonl:2:"));
+}
+
+#[test]
+fn a_damaged_backup_is_found_and_not_restored() {
+    let bench = Bench::ready();
+    let good = bench.json(["backup", "create"]);
+    let bad = bench.json(["backup", "create"]);
+    let copy = OpenOptions::new().write(true).open(bench.path(bad["path"].as_str().unwrap())).unwrap();
+    copy.write_all_at(b"x", bad["bytes"].as_u64().unwrap() / 2).unwrap();
+    let one = Ended(bench.command(["backup", "verify", bad["id"].as_str().unwrap(), "--json"]).output().unwrap());
+    let one = one.expect(3).document();
+    assert_eq!((&one["ok"], &one["verified"]), (&json!(false), &json!(false)));
+    let all = Ended(bench.command(["backup", "verify", "--json"]).output().unwrap());
+    assert_eq!(all.expect(3).document()["ok"], false);
+    let before = bench.json(["stats"])["rows"].clone();
+    bench.run(["backup", "restore", bad["id"].as_str().unwrap()]).expect_error(1, &["damaged"]);
+    assert_eq!(bench.json(["stats"])["rows"], before);
+    bench.run(["backup", "restore", good["id"].as_str().unwrap()]).expect(0);
+}
+
+#[test]
+fn a_backup_folder_that_cannot_be_made_is_named() {
+    let bench = Bench::ready();
+    bench.write("file", "");
+    let args = ["--backup-dir", "file/below", "backup", "create"];
+    bench.run(args).expect_error(1, &["file/below"]);
+    let before = fs::read(bench.path("data/trivia.db")).unwrap();
+    bench.run(["--backup-dir", "file/below", "reset", "--yes"]).expect_error(1, &["file/below"]);
+    bench.run(["--backup-dir", "file/below", "migrate", "down"]).expect_error(1, &["file/below"]);
+    assert_eq!(fs::read(bench.path("data/trivia.db")).unwrap(), before, "changed without a backup");
+}
+
+#[test]
+fn a_database_folder_that_cannot_be_made_is_named() {
+    let bench = Bench::empty();
+    bench.write("file", "");
+    bench.run(["--database-url", "sqlite://file/x.db", "init"]).expect_error(1, &["file/x.db"]);
+    bench.run(["--database-url", "sqlite://file/x.db", "stats"]).expect_error(1, &["file/x.db"]);
+    bench.command(["demo"]).env("TMPDIR", "nowhere").assert().code(1);
+}
+
+#[tokio::test]
+async fn a_database_that_another_process_holds_is_busy_and_not_damaged() {
+    let bench = Bench::ready();
+    let path = bench.path("data/trivia.db");
+    let other = connect(&path).await;
+    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let run = |args: &[&str]| {
+        Ended(bench.command(args).env("TRIVIA_BUSY_TIMEOUT_MS", "100").write_stdin("").output().unwrap())
+    };
+    for command in [&["play"][..], &["simulate"], &["import", "q.jsonl"], &["migrate", "down"]] {
+        bench.write(
+            "q.jsonl",
+            r#"{"kind":"true_false","category":"N","difficulty":"easy","question":"Q","answer":true}"#,
+        );
+        run(command).expect_error(1, &["busy", "another process", "try again"]);
+    }
+    // reading goes on
+    for command in [&["stats"][..], &["check"], &["leaderboard"], &["export", "questions"], &["backup", "create"]] {
+        run(command).expect(0);
+    }
+    other.execute_unprepared("ROLLBACK").await.unwrap();
+    other.close().await.unwrap();
+    run(&["play"]).expect(0);
+    run(&["check"]).expect(0);
+}
+
+#[tokio::test]
+async fn a_restore_waits_until_nobody_else_has_the_database_open() {
+    let bench = Bench::ready();
+    let backup = bench.json(["backup", "create"]);
+    let other = connect(&bench.path("data/trivia.db")).await;
+    other.execute_unprepared("CREATE TABLE IF NOT EXISTS theirs (x); BEGIN; SELECT * FROM users").await.unwrap();
+    let restore = ["backup", "restore", backup["id"].as_str().unwrap()];
+    let ended = Ended(bench.command(restore).env("TRIVIA_BUSY_TIMEOUT_MS", "100").output().unwrap());
+    ended.expect_error(1, &["busy"]);
+    other.close().await.unwrap();
+    bench.run(restore).expect(0);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let bench = Bench::ready();
+    let commands =
+        [&["export", "questions"][..], &["completions", "bash"], &["--help"], &["demo"], &["stats", "--json"]];
+    for args in commands {
+        let mut child =
+            program(bench.dir.path()).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::with_capacity(16, child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        drop(stdout);
+        let ended = Ended(child.wait_with_output().unwrap());
+        assert_eq!((ended.0.status.code(), ended.stderr()), (Some(0), String::new()), "{args:?}");
+    }
+    // nobody reads from the start
+    let shell = "\"$0\" export questions | true; exit \"${PIPESTATUS[0]}\"";
+    let path = program(bench.dir.path()).get_program().to_owned();
+    let status = Command::new("bash").args(["-c", shell]).arg(path).current_dir(bench.dir.path()).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+/// A small file system that is gone afterwards.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    /// `None` when this user may not mount.
+    fn mount(at: &'a Path, size: &str) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], at).then_some(Self(at))
+    }
+
+    fn grow(&self, size: &str) {
+        assert!(mount(&["-o", &format!("remount,size={size}")], self.0));
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0).status();
+    }
+}
+
+fn mount(options: &[&str], at: &Path) -> bool {
+    let quiet = Command::new("mount").args(options).arg(at).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_heals() {
+    let bench = Bench::empty();
+    let data = bench.path("data");
+    let Some(disk) = SmallDisk::mount(&data, "200k") else {
+        assert!(std::env::var_os("TRIVIA_TEST_REQUIRE_ALL").is_none(), "this user may not mount a small disk");
+        eprintln!("skipped: this user may not mount a small disk");
+        return;
+    };
+    bench.run(["init"]).expect_error(1, &["no space left"]);
+    disk.grow("20m");
+    bench.run(["init"]).expect(0);
+    bench.run(["check"]).expect(0);
+
+    let before = bench.json(["stats"])["rows"].clone();
+    let filler = data.join("filler");
+    let used: u64 = contents(&data).iter().map(|(_, content)| content.len() as u64).sum();
+    fs::write(&filler, vec![1; 20 * 1024 * 1024 - usize::try_from(used).unwrap() - 256 * 1024]).unwrap();
+    bench.run(["backup", "create"]).expect_error(1, &["no space left"]);
+    bench.run(["simulate", "--answers", "5000"]).expect_error(1, &["no space left"]);
+    bench.run(["check"]).expect(0);
+    fs::remove_file(filler).unwrap();
+    bench.run(["backup", "verify"]).expect(0);
+    bench.run(["simulate", "--answers", "100"]).expect(0);
+    bench.run(["check"]).expect(0);
+    let after = bench.json(["stats"])["rows"].clone();
+    assert_eq!(after["questions"], before["questions"]);
+}
