@@ -1,12 +1,11 @@
 //! Achievements are data: an id, a rule and a bonus.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::names::define_text;
 use super::{Difficulty, Points, UserId};
 use crate::error::{StoreError, StoreResult};
 
@@ -14,6 +13,8 @@ use crate::error::{StoreError, StoreResult};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AchievementId(Cow<'static, str>);
+
+define_text!(AchievementId);
 
 impl AchievementId {
     /// Builds an id.
@@ -32,38 +33,6 @@ impl AchievementId {
     /// A built-in id.
     pub(crate) const fn built_in(id: &'static str) -> Self {
         Self(Cow::Borrowed(id))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for AchievementId {
-    type Error = StoreError;
-    fn try_from(id: String) -> StoreResult<Self> {
-        Self::new(&id)
-    }
-}
-
-impl From<AchievementId> for String {
-    fn from(id: AchievementId) -> Self {
-        id.0.into_owned()
-    }
-}
-
-impl FromStr for AchievementId {
-    type Err = StoreError;
-    fn from_str(id: &str) -> StoreResult<Self> {
-        Self::new(id)
-    }
-}
-
-impl fmt::Display for AchievementId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
     }
 }
 

@@ -1,18 +1,19 @@
 //! Backups: what they are called, what is known of them, how long they are kept.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::names::{define_names, define_text};
 use crate::error::{StoreError, StoreResult};
 
 /// Name of a backup: 1 to 64 of `0-9`, `a-z`, `_` and `-`; never a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BackupId(String);
+
+define_text!(BackupId);
 
 impl BackupId {
     /// Builds an id.
@@ -26,38 +27,6 @@ impl BackupId {
             return Err(StoreError::invalid("backup id", format!("{id:?} is not 1 to 64 of 0-9, a-z, _ and -")));
         }
         Ok(Self(id.to_owned()))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for BackupId {
-    type Error = StoreError;
-    fn try_from(id: String) -> StoreResult<Self> {
-        Self::new(&id)
-    }
-}
-
-impl From<BackupId> for String {
-    fn from(id: BackupId) -> Self {
-        id.0
-    }
-}
-
-impl FromStr for BackupId {
-    type Err = StoreError;
-    fn from_str(id: &str) -> StoreResult<Self> {
-        Self::new(id)
-    }
-}
-
-impl fmt::Display for BackupId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
     }
 }
 
@@ -82,41 +51,17 @@ pub enum BackupKind {
     PreReset,
 }
 
-impl BackupKind {
-    /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::Manual, Self::Daily, Self::Weekly, Self::Initial, Self::PreMigration, Self::PreRestore, Self::PreReset];
-
-    /// The name in files.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Manual => "manual",
-            Self::Daily => "daily",
-            Self::Weekly => "weekly",
-            Self::Initial => "initial",
-            Self::PreMigration => "pre_migration",
-            Self::PreRestore => "pre_restore",
-            Self::PreReset => "pre_reset",
-        }
-    }
-}
-
-impl fmt::Display for BackupKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for BackupKind {
-    type Err = StoreError;
-    fn from_str(text: &str) -> StoreResult<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| StoreError::invalid("backup kind", format!("{text:?} is not a kind of backup")))
-    }
-}
+define_names!(
+    BackupKind,
+    "backup kind",
+    Manual = "manual",
+    Daily = "daily",
+    Weekly = "weekly",
+    Initial = "initial",
+    PreMigration = "pre_migration",
+    PreRestore = "pre_restore",
+    PreReset = "pre_reset"
+);
 
 /// Number of rows of each table.
 pub type RowCounts = BTreeMap<String, u64>;

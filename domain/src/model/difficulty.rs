@@ -1,12 +1,9 @@
 //! How hard a question is.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use super::Points;
-use crate::error::{StoreError, StoreResult};
+use super::names::define_names;
 
 /// Three levels, as in the original system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,10 +17,9 @@ pub enum Difficulty {
     Hard,
 }
 
-impl Difficulty {
-    /// All levels, easiest first.
-    pub const ALL: [Self; 3] = [Self::Easy, Self::Medium, Self::Hard];
+define_names!(Difficulty, "difficulty", Easy = "easy", Medium = "medium", Hard = "hard");
 
+impl Difficulty {
     /// Points of a question that has no value of its own.
     #[must_use]
     pub const fn base_points(self) -> Points {
@@ -41,31 +37,5 @@ impl Difficulty {
             Self::Hard => Self::Medium,
             Self::Medium | Self::Easy => Self::Easy,
         }
-    }
-
-    /// The name in files and tables.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Easy => "easy",
-            Self::Medium => "medium",
-            Self::Hard => "hard",
-        }
-    }
-}
-
-impl fmt::Display for Difficulty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Difficulty {
-    type Err = StoreError;
-    fn from_str(text: &str) -> StoreResult<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|level| level.as_str() == text)
-            .ok_or_else(|| StoreError::invalid("difficulty", format!("{text:?} is not easy, medium or hard")))
     }
 }

@@ -6,6 +6,7 @@ mod category;
 mod difficulty;
 mod id;
 mod ledger;
+mod names;
 mod page;
 mod period;
 mod points;

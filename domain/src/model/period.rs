@@ -6,6 +6,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::names::define_names;
 use crate::error::{StoreError, StoreResult};
 
 /// A calendar day.
@@ -108,10 +109,9 @@ pub enum Period {
     Month,
 }
 
-impl Period {
-    /// All periods.
-    pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
+define_names!(Period, "period", Day = "day", Week = "week", Month = "month");
 
+impl Period {
     /// First day of the period that holds `day`.
     ///
     /// ```
@@ -142,32 +142,6 @@ impl Period {
             Self::Month => date.checked_add_months(Months::new(1)),
         };
         DayKey(next.unwrap_or(date))
-    }
-
-    /// The name in files and tables.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
-        }
-    }
-}
-
-impl fmt::Display for Period {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Period {
-    type Err = StoreError;
-    fn from_str(text: &str) -> StoreResult<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|period| period.as_str() == text)
-            .ok_or_else(|| StoreError::invalid("period", format!("{text:?} is not day, week or month")))
     }
 }
 

@@ -1,12 +1,11 @@
 //! Questions: what is asked, what is right, and when two are the same.
 
-use std::fmt;
-use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::names::{define_names, define_text};
 use super::text::{self, fold_identity, fold_match};
 use super::{Accuracy, Category, Difficulty, Points, QuestionId};
 use crate::error::{StoreError, StoreResult};
@@ -30,40 +29,20 @@ pub enum QuestionKind {
     FillBlank,
 }
 
-impl QuestionKind {
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::MultipleChoice, Self::TrueFalse, Self::FillBlank];
-
-    /// The name in files and tables.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::MultipleChoice => "multiple_choice",
-            Self::TrueFalse => "true_false",
-            Self::FillBlank => "fill_blank",
-        }
-    }
-}
-
-impl fmt::Display for QuestionKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for QuestionKind {
-    type Err = StoreError;
-    fn from_str(text: &str) -> StoreResult<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
-            StoreError::invalid("kind", format!("{text:?} is not multiple_choice, true_false or fill_blank"))
-        })
-    }
-}
+define_names!(
+    QuestionKind,
+    "kind",
+    MultipleChoice = "multiple_choice",
+    TrueFalse = "true_false",
+    FillBlank = "fill_blank"
+);
 
 /// Language of a question: a BCP 47 tag such as `en` or `pt-br`, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Language(String);
+
+define_text!(Language);
 
 impl Language {
     /// Builds a language tag.
@@ -79,30 +58,11 @@ impl Language {
         }
         Ok(Self(tag.to_ascii_lowercase()))
     }
-
-    /// The tag.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl Default for Language {
     fn default() -> Self {
         Self("en".to_owned())
-    }
-}
-
-impl TryFrom<String> for Language {
-    type Error = StoreError;
-    fn try_from(tag: String) -> StoreResult<Self> {
-        Self::new(&tag)
-    }
-}
-
-impl From<Language> for String {
-    fn from(language: Language) -> Self {
-        language.0
     }
 }
 

@@ -1,12 +1,11 @@
 //! One game in one channel.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::names::define_names;
 use super::{ChannelId, QuestionId, SessionId, UserId};
 use crate::error::{StoreError, StoreResult};
 
@@ -22,30 +21,7 @@ pub enum SessionKind {
     Weekly,
 }
 
-impl SessionKind {
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Normal, Self::Daily, Self::Weekly];
-
-    /// The name in files and tables.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Daily => "daily",
-            Self::Weekly => "weekly",
-        }
-    }
-}
-
-impl FromStr for SessionKind {
-    type Err = StoreError;
-    fn from_str(text: &str) -> StoreResult<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| StoreError::invalid("session kind", format!("{text:?} is not normal, daily or weekly")))
-    }
-}
+define_names!(SessionKind, "session kind", Normal = "normal", Daily = "daily", Weekly = "weekly");
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -59,36 +35,7 @@ pub enum SessionStatus {
     Expired,
 }
 
-impl SessionStatus {
-    /// All states.
-    pub const ALL: [Self; 3] = [Self::Live, Self::Finished, Self::Expired];
-
-    /// The name in files and tables.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Finished => "finished",
-            Self::Expired => "expired",
-        }
-    }
-}
-
-impl fmt::Display for SessionStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for SessionStatus {
-    type Err = StoreError;
-    fn from_str(text: &str) -> StoreResult<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| StoreError::invalid("session status", format!("{text:?} is not live, finished or expired")))
-    }
-}
+define_names!(SessionStatus, "session status", Live = "live", Finished = "finished", Expired = "expired");
 
 /// Time to answer one question: 1 millisecond to 1 day. The original's default is 30 seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
