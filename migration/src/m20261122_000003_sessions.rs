@@ -31,10 +31,11 @@ impl MigrationTrait for Migration {
             move_away(db, "game_sessions", "game_sessions_v1").await?;
         }
         create_game_sessions(manager).await?;
-        create_session_questions(manager).await?;
-        manager.create_index(session_questions_by_question()).await?;
         create_live_sessions(manager).await?;
+        // elsewhere there are no questions yet to refer to, and step 4 creates this table after them
         if carries {
+            create_session_questions(manager).await?;
+            manager.create_index(session_questions_by_question()).await?;
             carry_over(db).await?;
             drop_all(manager, &["game_sessions_v1"]).await?;
         }
@@ -44,7 +45,7 @@ impl MigrationTrait for Migration {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let db = manager.get_connection();
         if !original::is_possible(manager) {
-            return drop_all(manager, &["live_sessions", "session_questions", "game_sessions"]).await;
+            return drop_all(manager, &["live_sessions", "game_sessions"]).await;
         }
         move_away(db, "game_sessions", "game_sessions_v2").await?;
         original::create(db, &GAME_SESSIONS).await?;

@@ -39,9 +39,10 @@ impl MigrationTrait for Migration {
             carry_over(db).await?;
             keep_sequence(db, "questions_v1").await?;
             point_sessions_at_new_questions(manager).await?;
-            drop_all(manager, &["questions_v1"]).await?;
+            return drop_all(manager, &["questions_v1"]).await;
         }
-        Ok(())
+        create_session_questions(manager).await?;
+        manager.create_index(session_questions_by_question()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -49,7 +50,7 @@ impl MigrationTrait for Migration {
         let db = manager.get_connection();
         if !original::is_possible(manager) {
             drop_all(manager, &CHILDREN).await?;
-            return drop_all(manager, &["questions"]).await;
+            return drop_all(manager, &["session_questions", "questions"]).await;
         }
         move_away(db, "questions", "questions_v2").await?;
         original::create(db, &QUESTIONS).await?;

@@ -237,7 +237,7 @@ async fn create_ledger(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager.create_table(table).await
 }
 
-/// A player as both schemas know him.
+/// What both schemas know of a player.
 #[derive(FromQueryResult)]
 struct Player {
     user_id: i64,
@@ -323,10 +323,11 @@ impl Player {
 }
 
 fn preferred_difficulty(row: &Row) -> Result<Option<String>, String> {
-    let name = row.text("preferred_difficulty")?;
-    name.map(|name| name.parse::<Difficulty>().map(|known| known.to_string()))
-        .transpose()
-        .map_err(|error| format!("preferred_difficulty: {error}"))
+    let Some(name) = row.text("preferred_difficulty")? else { return Ok(None) };
+    match name.parse::<Difficulty>() {
+        Ok(known) => Ok(Some(known.to_string())),
+        Err(_) => Err(format!("preferred_difficulty {name:?} is not known")),
+    }
 }
 
 /// No instant where the original had none.

@@ -1,5 +1,6 @@
 //! The steps of the schema: up, down and up again, on empty and on filled databases, on one of the
 //! replaced system, interrupted, and through `sea-orm-cli`.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,9 +11,7 @@ use sea_orm::sqlx::sqlite::SqliteJournalMode;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use serde_json::Value as Json;
 use tempfile::TempDir;
-use trivia_domain::model::{
-    DayKey, Fact, IdempotencyKey, LedgerEntry, QuestionContent, UserId, UserProfile,
-};
+use trivia_domain::model::{DayKey, Fact, IdempotencyKey, LedgerEntry, QuestionContent, UserId, UserProfile};
 use trivia_domain::play::{Catalog, PlayerState, fold};
 use trivia_migration::{Migrator, MigratorTrait, original};
 use uuid::Uuid;
@@ -91,7 +90,8 @@ fn plain(sql: &str) -> String {
 }
 
 async fn rows(db: &impl ConnectionTrait) -> Rows {
-    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('schema_version', 'sqlite_sequence')";
+    let tables =
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('schema_version', 'sqlite_sequence')";
     let mut all = Rows::new();
     for table in texts(db, tables).await {
         let columns = texts(db, &format!("SELECT name FROM pragma_table_info('{table}')")).await;
@@ -125,10 +125,19 @@ fn same_meaning(mut all: Rows) -> BTreeMap<String, BTreeSet<Row>> {
     const TIMES: [&str; 5] = ["created_at", "last_played", "unlocked_at", "start_time", "end_time"];
     const LISTS: [&str; 2] = ["options", "answer_variations"];
     const COUNTS: [&str; 9] = [
-        "total_points", "questions_answered", "questions_correct", "current_streak", "best_streak", "point_value",
-        "times_asked", "times_correct", "points",
+        "total_points",
+        "questions_answered",
+        "questions_correct",
+        "current_streak",
+        "best_streak",
+        "point_value",
+        "times_asked",
+        "times_correct",
+        "points",
     ];
-    all.retain(|table, _| matches!(table.as_str(), "users" | "questions" | "user_achievements" | "weekly_rankings" | "game_sessions"));
+    all.retain(|table, _| {
+        matches!(table.as_str(), "users" | "questions" | "user_achievements" | "weekly_rankings" | "game_sessions")
+    });
     let canonical = |table: &str, mut row: Row| {
         for (column, value) in &mut row {
             let column = column.as_str();
@@ -188,13 +197,13 @@ async fn every_step_goes_up_and_down_and_up_on_an_empty_database() {
 
 #[tokio::test]
 async fn every_step_goes_up_and_down_and_up_on_a_filled_database() {
-    for foreign_keys in [true, false] {
-        let directory = TempDir::new().unwrap();
-        for file in originals(&directory, "trivia.db").await {
-            let db = open(&file, foreign_keys).await;
-            original::adopt(&db).await.unwrap();
-            stairway(&db).await;
-        }
+    let directory = TempDir::new().unwrap();
+    let without_foreign_keys = odd_original(&directory, "unchecked.db").await;
+    let checked = originals(&directory, "trivia.db").await.into_iter().map(|file| (file, true));
+    for (file, foreign_keys) in checked.chain([(without_foreign_keys, false)]) {
+        let db = open(&file, foreign_keys).await;
+        original::adopt(&db).await.unwrap();
+        stairway(&db).await;
     }
 }
 
@@ -236,7 +245,10 @@ fn assert_same(expected: &BTreeMap<String, BTreeSet<Row>>, found: &BTreeMap<Stri
         let (expected, found) = (expected.get(table).unwrap_or(&none), found.get(table).unwrap_or(&none));
         let missing: Vec<_> = expected.difference(found).take(3).collect();
         let unexpected: Vec<_> = found.difference(expected).take(3).collect();
-        assert!(missing.is_empty() && unexpected.is_empty(), "{table}\nmissing {missing:#?}\nunexpected {unexpected:#?}");
+        assert!(
+            missing.is_empty() && unexpected.is_empty(),
+            "{table}\nmissing {missing:#?}\nunexpected {unexpected:#?}"
+        );
     }
 }
 
@@ -298,12 +310,14 @@ async fn a_full_database_of_ours_goes_down_to_the_original_and_up_again() {
         );
         assert_eq!(
             row("SELECT concat_ws('|', user_id, week_start, points, coalesce(rank, '-')) FROM weekly_rankings \
-                 WHERE user_id IN (5001, 5002) ORDER BY week_start, user_id").await,
+                 WHERE user_id IN (5001, 5002) ORDER BY week_start, user_id")
+            .await,
             ["5001|2026-11-02|20|1", "5002|2026-11-02|20|1", "5002|2026-11-09|0|-"]
         );
         assert_eq!(
             row("SELECT concat_ws('|', user_id, achievement_id, unlocked_at) FROM user_achievements \
-                 WHERE user_id = 5001").await,
+                 WHERE user_id = 5001")
+            .await,
             ["5001|hot_streak|2026-11-02 10:00:05.000001"]
         );
         Migrator::up(&db, None).await.unwrap();
@@ -326,8 +340,10 @@ async fn the_sample_database_keeps_its_counts_and_sums() {
     sound(&db).await;
     for (sql, expected) in [
         ("SELECT count(*) FROM users", &manifest["rows"]["users"]),
-        ("SELECT (SELECT count(*) FROM questions) + count(*) FROM quarantine WHERE source = 'questions' AND NOT repaired",
-            &manifest["rows"]["questions"]),
+        (
+            "SELECT (SELECT count(*) FROM questions) + count(*) FROM quarantine WHERE source = 'questions' AND NOT repaired",
+            &manifest["rows"]["questions"],
+        ),
         ("SELECT count(*) FROM user_achievements", &manifest["rows"]["user_achievements"]),
         ("SELECT count(*) FROM rankings", &manifest["rows"]["weekly_rankings"]),
         ("SELECT count(*) FROM game_sessions", &manifest["rows"]["game_sessions"]),
@@ -341,11 +357,18 @@ async fn the_sample_database_keeps_its_counts_and_sums() {
         ("SELECT count(*) FROM game_sessions WHERE status = 'finished'", &manifest["sessions"]["completed"]),
         ("SELECT count(*) FROM game_sessions WHERE status = 'expired'", &manifest["sessions"]["active"]),
         ("SELECT count(*) FROM game_sessions WHERE kind = 'daily'", &manifest["sessions"]["challenge"]),
-        ("SELECT count(*) FROM game_sessions WHERE id NOT IN (SELECT session_id FROM session_questions)",
-            &manifest["sessions"]["null_question"]),
-        ("SELECT count(*) FROM quarantine WHERE problem LIKE '%end_time is before start_time%'",
-            &manifest["sessions"]["start_after_end"]),
-        ("SELECT count(*) FROM quarantine WHERE problem LIKE '%\"mixed\"%'", &manifest["preferred_difficulty"]["mixed"]),
+        (
+            "SELECT count(*) FROM game_sessions WHERE id NOT IN (SELECT session_id FROM session_questions)",
+            &manifest["sessions"]["null_question"],
+        ),
+        (
+            "SELECT count(*) FROM quarantine WHERE problem LIKE '%end_time is before start_time%'",
+            &manifest["sessions"]["start_after_end"],
+        ),
+        (
+            "SELECT count(*) FROM quarantine WHERE problem LIKE '%\"mixed\"%'",
+            &manifest["preferred_difficulty"]["mixed"],
+        ),
         ("SELECT count(*) FROM users WHERE preferred_difficulty = 'hard'", &manifest["preferred_difficulty"]["hard"]),
     ] {
         assert_eq!(Json::from(number(&db, sql).await), *expected, "{sql}");
@@ -400,8 +423,11 @@ async fn every_oddity_is_carried_over_or_kept_in_quarantine() {
         ]
     );
     assert_eq!(
-        found("SELECT concat_ws('|', seq, hex(key), kind, at, day, points, total_points, streak, opening) FROM ledger \
-               WHERE user_id = 12345").await,
+        found(
+            "SELECT concat_ws('|', seq, hex(key), kind, at, day, points, total_points, streak, opening) FROM ledger \
+               WHERE user_id = 12345"
+        )
+        .await,
         ["1|00000000000000000000000000003039|opening|2025-09-08T16:00:00+00:00|2025-09-08|100|100|0|\
           {\"best_streak\":0,\"current_streak\":0,\"daily_challenge_completed\":null,\"last_played\":null,\
           \"preferred_difficulty\":null,\"questions_answered\":10,\"questions_correct\":0,\"total_points\":100,\
@@ -455,8 +481,11 @@ async fn every_oddity_is_carried_over_or_kept_in_quarantine() {
 
     // rankings and achievements
     assert_eq!(
-        found("SELECT concat_ws('|', user_id, period, starts_on, points, answered, correct, reached_at) FROM rankings \
-               ORDER BY starts_on, user_id").await,
+        found(
+            "SELECT concat_ws('|', user_id, period, starts_on, points, answered, correct, reached_at) FROM rankings \
+               ORDER BY starts_on, user_id"
+        )
+        .await,
         [
             "1|week|2025-09-08|100|0|0|2025-09-08T00:00:00+00:00",
             "2|week|2025-09-08|70|0|0|2025-09-08T00:00:00+00:00",
@@ -478,10 +507,21 @@ async fn every_oddity_is_carried_over_or_kept_in_quarantine() {
         ].map(str::to_owned).into_iter().collect::<Vec<_>>()
     );
 
-    // quarantine
+    // quarantine; why the model refuses a value is the model's own wording
+    let notes = found(
+        "SELECT concat_ws('|', source, source_id, repaired, problem) FROM quarantine \
+         ORDER BY source, repaired, CAST(source_id AS INTEGER), source_id",
+    );
+    let notes = notes.await;
+    let notes: Vec<_> = notes
+        .iter()
+        .map(|note| match note.split_once(": ") {
+            Some((refused, _)) if refused.contains("|invalid ") => refused,
+            _ => note,
+        })
+        .collect();
     assert_eq!(
-        found("SELECT concat_ws('|', source, source_id, repaired, problem) FROM quarantine \
-               ORDER BY source, repaired, CAST(source_id AS INTEGER), source_id").await,
+        notes,
         [
             "game_sessions|40|0|channel_id -100200300 is negative",
             "game_sessions|41|0|user_id -5 is negative",
@@ -500,12 +540,12 @@ async fn every_oddity_is_carried_over_or_kept_in_quarantine() {
             "questions|-3|0|id -3 is negative",
             "questions|300|0|correct_answer \"A\" is not one of the options",
             "questions|301|0|same as question 7",
-            "questions|302|0|invalid question: it is empty",
+            "questions|302|0|invalid question",
             "questions|303|0|options \"x, y\" is not a list",
             "questions|304|0|point_value -5 is negative",
             "questions|305|0|correct_answer \"maybe\" is neither true nor false",
             "questions|306|0|question_text [\"00FF\"] is not a text",
-            "questions|307|0|invalid options: \"a\" is there twice",
+            "questions|307|0|invalid options",
             "questions|20|1|correct_answer \"2\" is kept as \"y\"",
             "questions|21|1|question_text \"  Blanks  around \" is kept as \"Blanks  around\"; \
              category \"Two  words\" is kept as \"Two words\"; correct_answer \" b \" is kept as \"b\"; \
@@ -518,21 +558,20 @@ async fn every_oddity_is_carried_over_or_kept_in_quarantine() {
              correct_answer \"yes\" is kept as \"true\"",
             "session_questions|0000000000000000000000000000001D|0|question 300 is in quarantine",
             "session_questions|0000000000000000000000000000001E|0|question 301 is in quarantine",
-            "user_achievements|30|0|invalid achievement id: \"Not An Id!\" is not 1 to 64 of a-z, 0-9 and _",
+            "user_achievements|30|0|invalid achievement id",
             "user_achievements|31|0|user_id -5 is negative",
             "user_achievements|20|1|unlocked_at \"some day\" is not a time",
             "users|-5|0|user_id -5 is negative",
-            "users|20|1|preferred_difficulty: invalid difficulty: \"mixed\" is not easy, medium or hard",
+            "users|20|1|preferred_difficulty \"mixed\" is not known",
             "users|21|1|total_points -999 is negative",
             "users|22|1|questions_correct 500 of questions_answered 1",
             "users|23|1|best_streak 3 is less than current_streak 4",
             "users|24|1|last_played \"yesterday-ish\" is not a time; daily_challenge_completed \"2025-9-8\" is not a day; \
-             weekly_challenge_completed \"soon\" is not a day; preferred_difficulty: invalid difficulty: \
-             \"impossible\" is not easy, medium or hard; created_at 1757404692 is not a text",
+             weekly_challenge_completed \"soon\" is not a day; preferred_difficulty \"impossible\" is not known; created_at 1757404692 is not a text",
             "users|25|1|questions_answered 1.5 is not a whole number; total_points \"many\" is not a whole number; \
              questions_correct 1 of questions_answered 0; preferred_difficulty [\"00FF41\"] is not a text",
             "weekly_rankings|30|0|week_start \"not a date\" is not a day",
-            "weekly_rankings|31|0|invalid week: 2025-09-10 is not a Monday",
+            "weekly_rankings|31|0|invalid week",
             "weekly_rankings|32|0|week_start \"2025-9-8\" is not a day",
             "weekly_rankings|33|0|points -10 is negative",
             "weekly_rankings|34|0|user_id -5 is negative",
@@ -635,14 +674,20 @@ async fn rows_with_broken_references_are_kept_but_never_given_back_to_the_origin
         let file = odd_original(&directory, "trivia.db").await;
         let db = open(&file, false).await;
         db.execute_unprepared(ORIGINAL_ORPHANS).await.unwrap();
+        // an index of somebody's own, under a name of ours
+        db.execute_unprepared("CREATE INDEX idx_users_board ON users (total_points DESC)").await.unwrap();
         db.close().await.unwrap();
         let db = open(&file, foreign_keys).await;
         original::adopt(&db).await.unwrap();
         Migrator::up(&db, None).await.unwrap();
         sound(&db).await;
         assert_eq!(
-            texts(&db, "SELECT concat_ws('|', source, source_id, repaired, problem) FROM quarantine \
-                        WHERE CAST(source_id AS INTEGER) IN (900, 901) ORDER BY source").await,
+            texts(
+                &db,
+                "SELECT concat_ws('|', source, source_id, repaired, problem) FROM quarantine \
+                        WHERE CAST(source_id AS INTEGER) IN (900, 901) ORDER BY source"
+            )
+            .await,
             [
                 "game_sessions|901|1|question_id 888 does not exist; difficulty \"easy\" is not that of the question",
                 "user_achievements|900|0|user 777 does not exist or is in quarantine",
@@ -675,21 +720,28 @@ async fn what_was_changed_since_is_not_undone_by_going_back() {
     .unwrap();
     Migrator::down(&db, Some(steps() - 1)).await.unwrap();
     assert_eq!(
-        texts(&db, "SELECT concat_ws('|', user_id, total_points, preferred_difficulty) FROM users \
-                    WHERE user_id IN (20, 21, 22)").await,
+        texts(
+            &db,
+            "SELECT concat_ws('|', user_id, total_points, preferred_difficulty) FROM users \
+                    WHERE user_id IN (20, 21, 22)"
+        )
+        .await,
         ["20|75|hard", "21|10|easy"]
     );
     assert_eq!(
-        texts(&db, "SELECT concat_ws('|', id, options, correct_answer, times_asked, times_correct, created_at) \
-                    FROM questions WHERE id IN (20, 23)").await,
-        [
-            "20|[\"2\",\"3\"]|3|19|7|2025-09-08 15:59:00",
-            "23|[\"True\", \"False\"]|True|4|4|long ago",
-        ]
+        texts(
+            &db,
+            "SELECT concat_ws('|', id, options, correct_answer, times_asked, times_correct, created_at) \
+                    FROM questions WHERE id IN (20, 23)"
+        )
+        .await,
+        ["20|[\"2\",\"3\"]|3|19|7|2025-09-08 15:59:00", "23|[\"True\", \"False\"]|True|4|4|long ago",]
     );
-    let week = "SELECT concat_ws('|', points, rank) FROM weekly_rankings WHERE user_id = 1 AND week_start = '2025-09-22'";
+    let week =
+        "SELECT concat_ws('|', points, rank) FROM weekly_rankings WHERE user_id = 1 AND week_start = '2025-09-22'";
     assert_eq!(texts(&db, week).await, ["5|1"]);
-    let unlocked = "SELECT concat_ws('|', achievement_id, unlocked_at) FROM user_achievements WHERE user_id = 2 ORDER BY 1";
+    let unlocked =
+        "SELECT concat_ws('|', achievement_id, unlocked_at) FROM user_achievements WHERE user_id = 2 ORDER BY 1";
     assert_eq!(
         texts(&db, unlocked).await,
         ["Not An Id!|2025-10-01 00:00:00", "galaxy_expert|some day", "hot_streak|2026-01-01 00:00:00"]
@@ -723,6 +775,8 @@ async fn a_full_disk_at_any_moment_leaves_the_old_or_the_new() {
     original::adopt(&db).await.unwrap();
     let going_up = steps() - 1;
     for step in 0..2 * going_up {
+        // no free pages inside the file
+        db.execute_unprepared("VACUUM").await.unwrap();
         let before = everything(&db).await;
         let mut failures = 0;
         loop {
@@ -738,7 +792,8 @@ async fn a_full_disk_at_any_moment_leaves_the_old_or_the_new() {
             assert!(everything(&db).await == before, "step {step}, {failures} pages: something is left behind");
             failures += 1;
         }
-        eprintln!("step {step} failed at {failures} places");
+        // the last one only drops tables
+        assert!(failures > 0 || step + 1 == 2 * going_up, "step {step} needed no space");
         assert_ne!(applied(&db).await, before.2);
         sound(&db).await;
     }
@@ -784,5 +839,96 @@ async fn a_database_that_would_lose_something_is_not_adopted() {
         assert!(error.contains(complaint), "{error}");
         assert!(original::is_original(&db).await.unwrap());
         assert_eq!(rows(&db).await, before);
+    }
+}
+
+// ---- through sea-orm-cli
+
+/// Runs `sea-orm-cli migrate` in the folder of the workspace.
+fn sea_orm_cli(arguments: &[&str], url: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sea-orm-cli"));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).env_remove("DATABASE_URL");
+    command.arg("migrate").args(arguments).args(["-d", "migration"]);
+    if let Some(url) = url {
+        command.args(["-u", url]);
+    }
+    command.output().unwrap()
+}
+
+/// Runs it on a file and returns what it says.
+fn migrate(file: &Path, arguments: &[&str]) -> String {
+    let output = sea_orm_cli(arguments, Some(&format!("sqlite://{}", file.display())));
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{arguments:?}\n{stdout}\n{stderr}");
+    stdout.into_owned()
+}
+
+#[tokio::test]
+async fn sea_orm_cli_runs_the_steps() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("data/trivia.db");
+    let all = Migrator::migrations().len();
+
+    // a file that does not exist
+    assert_eq!(migrate(&file, &["up"]).matches("has been applied").count(), all);
+    #[cfg(unix)]
+    for (path, mode) in [(file.parent().unwrap(), 0o700), (file.as_path(), 0o600)] {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+    }
+    assert_eq!(migrate(&file, &["status"]).matches("... Applied").count(), all);
+    assert_eq!(migrate(&file, &["down"]).matches("has been rolled back").count(), 1);
+    assert_eq!(migrate(&file, &["status"]).matches("... Pending").count(), 1);
+    assert_eq!(migrate(&file, &["fresh"]).matches("has been applied").count(), all);
+    assert_eq!(migrate(&file, &["refresh"]).matches("has been rolled back").count(), all);
+    assert_eq!(migrate(&file, &["reset"]).matches("has been rolled back").count(), all);
+    let left = "SELECT name FROM sqlite_schema WHERE name <> 'sqlite_sequence'";
+    let db = open(&file, true).await;
+    assert_eq!(texts(&db, left).await, Vec::<String>::new());
+
+    // a filled file
+    db.close().await.unwrap();
+    assert_eq!(migrate(&file, &["up", "-n", "1"]).matches("has been applied").count(), 1);
+    let db = open(&file, true).await;
+    let rows_only = ORIGINAL_ROWS.replace("INSERT INTO schema_version VALUES (1, '2025-09-08 15:59:00');", "");
+    db.execute_unprepared(&rows_only).await.unwrap();
+    let before = same_meaning(rows(&db).await);
+    db.close().await.unwrap();
+    migrate(&file, &["up"]);
+    assert_eq!(migrate(&file, &["status"]).matches("... Applied").count(), all);
+    migrate(&file, &["down", "-n", &(all - 1).to_string()]);
+    let db = open(&file, true).await;
+    assert_same(&before, &same_meaning(rows(&db).await));
+    db.close().await.unwrap();
+    migrate(&file, &["up"]);
+    migrate(&file, &["refresh"]);
+    let db = open(&file, true).await;
+    db.execute_unprepared(NEWEST_ROWS).await.unwrap();
+    db.close().await.unwrap();
+    migrate(&file, &["fresh"]);
+    let db = open(&file, true).await;
+    assert!(rows(&db).await.values().all(Vec::is_empty));
+    db.execute_unprepared(NEWEST_ROWS).await.unwrap();
+    db.close().await.unwrap();
+    migrate(&file, &["reset"]);
+    let db = open(&file, true).await;
+    assert_eq!(texts(&db, left).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn sea_orm_cli_says_what_is_wrong() {
+    let directory = TempDir::new().unwrap();
+    let original = odd_original(&directory, "trivia.db").await;
+    let original = format!("sqlite://{}", original.display());
+    for (url, complaint) in [
+        (None, "DATABASE_URL is not set"),
+        (Some(original.as_str()), "trivia-db adopt"),
+        (Some("sqlite:///proc/nowhere/trivia.db"), "/proc/nowhere/trivia.db"),
+        (Some("mysql://nowhere"), "mysql"),
+    ] {
+        let output = sea_orm_cli(&["up"], url);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && stderr.contains(complaint), "{url:?}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
     }
 }
