@@ -94,6 +94,11 @@ impl App {
         }
     }
 
+    /// Whether the database has a schema of ours: an `init` that was interrupted leaves a file without.
+    pub(crate) async fn has_schema(&self) -> Result<bool, Failure> {
+        Ok(self.database_exists()? && !self.schema_status().await?.applied.is_empty())
+    }
+
     /// Opens the database, runs a command on it and closes it again, also when the command failed.
     pub(crate) async fn with_database<T>(
         &self,

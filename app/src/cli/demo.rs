@@ -96,6 +96,8 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
     let problems = stage.damage(output).await?;
     let after = stage.restore(&backup, output).await?;
     let identical = before == after;
+    let outcome = if identical { style.good("the same board") } else { style.bad("another board") };
+    writeln!(output, "  Compared with the board before the accident: {outcome}.")?;
     let health = stage.health(output).await?;
 
     let seconds = started.elapsed().as_secs_f64();
@@ -180,7 +182,7 @@ impl Stage {
     }
 
     async fn first_evening(&mut self, output: &mut Output) -> Result<Vec<Played>, Failure> {
-        let sentence = "An answer changes points, streak, boards and achievements in one transaction; early is better.";
+        let sentence = "An answer is one transaction: points, streak, boards and achievements.";
         self.heading("An evening with five players", sentence, output)?;
         let (app, clock) = (self.app.clone(), Arc::clone(&self.clock));
         clock.set(FIRST_EVENING);
@@ -307,7 +309,7 @@ impl Stage {
     }
 
     async fn achievements(&mut self, played: &[Played], output: &mut Output) -> Result<Vec<Unlocked>, Failure> {
-        let sentence = "Each is unlocked once and pays its bonus once, however many answers arrive together.";
+        let sentence = "Each is unlocked once and pays once, however many answers arrive together.";
         self.heading("Achievements", sentence, output)?;
         let definitions = self
             .app
@@ -337,7 +339,7 @@ impl Stage {
     }
 
     async fn this_week(&mut self, output: &mut Output) -> Result<leaderboard::Report, Failure> {
-        let sentence = "A week follows from the time of an answer; nothing has to run on Monday at midnight.";
+        let sentence = "A week follows from the time of an answer; nothing runs on Monday at midnight.";
         self.heading("This week", sentence, output)?;
         let board = self.board(Span::Weekly).await?;
         leaderboard::table(&board.entries, name, output)?;
@@ -354,7 +356,11 @@ impl Stage {
     }
 
     async fn damage(&mut self, output: &mut Output) -> Result<Vec<String>, Failure> {
-        self.heading("An accident", "A third of the file is overwritten with noise; `check` has to find it.", output)?;
+        self.heading(
+            "An accident",
+            "A quarter of the file is overwritten with noise; `check` has to find it.",
+            output,
+        )?;
         let bytes = overwrite(self.app.database_path(), &mut self.random)
             .map_err(|error| Failure::because("cannot damage the scratch database", "look at TMPDIR", error))?;
         let problems = check::problems(&self.app).await?;
@@ -367,7 +373,7 @@ impl Stage {
     }
 
     async fn restore(&mut self, backup: &BackupInfo, output: &mut Output) -> Result<leaderboard::Report, Failure> {
-        let sentence = "The backup is verified, the damaged file kept, and the two are swapped in one step.";
+        let sentence = "The backup is verified, the damaged file kept, and both swapped in one step.";
         self.heading("The way back", sentence, output)?;
         self.app.backups().restore(&backup.manifest.id).await?;
         let board = self.board(Span::AllTime).await?;
@@ -386,14 +392,14 @@ impl Stage {
     }
 }
 
-/// Overwrites the middle third; the process has the file not open.
+/// Overwrites the third quarter of a file that this process has not open as a database.
 fn overwrite(path: &Path, random: &mut ChaCha8Rng) -> io::Result<u64> {
     let file = std::fs::OpenOptions::new().write(true).open(path)?;
-    let third = file.metadata()?.len() / 3;
-    let mut noise = vec![0; usize::try_from(third).unwrap_or_default()];
+    let quarter = file.metadata()?.len() / 4;
+    let mut noise = vec![0; usize::try_from(quarter).unwrap_or_default()];
     random.fill_bytes(&mut noise);
-    file.write_all_at(&noise, third)?;
-    Ok(third)
+    file.write_all_at(&noise, 2 * quarter)?;
+    Ok(quarter)
 }
 
 fn new(outcomes: &[AddOutcome]) -> usize {

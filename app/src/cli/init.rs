@@ -21,8 +21,8 @@ pub(super) struct Report {
 }
 
 pub(super) async fn run(app: &App, output: &mut Output) -> CommandResult {
-    let existed = app.database_exists()?;
-    let before = if existed { backup_before_migrating(app, "before `init` migrates").await? } else { None };
+    let existed = app.has_schema().await?;
+    let before = backup_before_migrating(app, "before `init` migrates").await?;
     let migrations_applied = app.migrate_up(None).await?;
     let questions_imported = app.with_database(async |database| import_pack(database).await).await?;
     let backup = if existed {
@@ -60,9 +60,9 @@ fn tell(app: &App, existed: bool, report: &Report, output: &mut Output) -> Resul
     writeln!(output, "\nNext: `trivia-db play` for a game, `trivia-db health` for a check-up.")
 }
 
-/// A backup when there are migrations to come.
+/// A backup when there is something to keep and there are migrations to come.
 pub(super) async fn backup_before_migrating(app: &App, reason: &str) -> Result<Option<BackupInfo>, Failure> {
-    if app.schema_status().await?.pending.is_empty() {
+    if !app.has_schema().await? || app.schema_status().await?.pending.is_empty() {
         return Ok(None);
     }
     Ok(Some(app.backups().create(BackupKind::PreMigration, reason).await?))

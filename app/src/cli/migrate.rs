@@ -49,8 +49,7 @@ struct Report {
 pub(super) async fn run(app: &App, command: &Command, output: &mut Output) -> CommandResult {
     let report = match command {
         Command::Up { steps } => {
-            let exists = app.database_exists()?;
-            let backup = if exists { init::backup_before_migrating(app, "before `migrate up`").await? } else { None };
+            let backup = init::backup_before_migrating(app, "before `migrate up`").await?;
             let ran = app.migrate_up(*steps).await?;
             report(app, Some(ran), None, backup).await?
         }

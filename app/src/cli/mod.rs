@@ -127,7 +127,9 @@ pub(crate) fn run(cli: Cli, output: &mut Output) -> CommandResult {
         return completions::run(args, output);
     }
     let settings = Settings::load(&cli.global.settings)?;
-    logging::start(cli.global.level(), settings.log_format);
+    // the accident of the demo is on purpose: its log would only alarm
+    let quiet = matches!(cli.command, Command::Demo(_)) && cli.global.verbose == 0;
+    logging::start(if quiet { LevelFilter::OFF } else { cli.global.level() }, settings.log_format);
     let app = App::new(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

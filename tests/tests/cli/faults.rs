@@ -1,15 +1,15 @@
 //! What happens when something is wrong: a clear error, nothing lost, no panic.
 
-use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use crate::bench::{Bench, Ended, alter, connect, contents, program};
+use crate::bench::{Bench, Ended, alter, connect, program};
 
 /// Commands that need a database.
 const COMMANDS: [&[&str]; 10] = [
@@ -250,6 +250,15 @@ fn mount(options: &[&str], at: &Path) -> bool {
     quiet.is_ok_and(|status| status.success())
 }
 
+/// Fills a disk with a file, up to some bytes.
+fn fill(disk: &Path, room: u64) -> PathBuf {
+    let path = disk.join("filler");
+    let mut file = File::create(&path).unwrap();
+    while file.write(&[1; 4096]).is_ok() {}
+    file.set_len(file.metadata().unwrap().len() - room).unwrap();
+    path
+}
+
 #[test]
 fn a_full_disk_is_an_error_that_heals() {
     let bench = Bench::empty();
@@ -265,11 +274,9 @@ fn a_full_disk_is_an_error_that_heals() {
     bench.run(["check"]).expect(0);
 
     let before = bench.json(["stats"])["rows"].clone();
-    let filler = data.join("filler");
-    let used: u64 = contents(&data).iter().map(|(_, content)| content.len() as u64).sum();
-    fs::write(&filler, vec![1; 20 * 1024 * 1024 - usize::try_from(used).unwrap() - 256 * 1024]).unwrap();
+    let filler = fill(&data, 128 * 1024);
     bench.run(["backup", "create"]).expect_error(1, &["no space left"]);
-    bench.run(["simulate", "--answers", "5000"]).expect_error(1, &["no space left"]);
+    bench.run(["simulate", "--answers", "20000"]).expect_error(1, &["no space left"]);
     bench.run(["check"]).expect(0);
     fs::remove_file(filler).unwrap();
     bench.run(["backup", "verify"]).expect(0);
