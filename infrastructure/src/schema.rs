@@ -1,7 +1,7 @@
 //! Versions of the schema: what is applied, what is missing, and how to get there.
 
-use std::fs::File;
-use std::fs::TryLockError;
+use std::fs::{OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use trivia_domain::{StoreError, StoreResult};
 use trivia_migration::{Migrator, MigratorTrait};
 
-use crate::database::{DatabaseOptions, connect_single};
+use crate::database::{DatabaseOptions, connect_existing, connect_or_create};
 use crate::error::{During, translate};
 
 /// Which migrations a database has.
@@ -27,7 +27,7 @@ pub struct SchemaStatus {
 /// `Missing` when there is no file, `Incompatible` when the schema is newer than this program or
 /// that of the original system, `Corrupt` when the file is no database.
 pub async fn status(options: &DatabaseOptions) -> StoreResult<SchemaStatus> {
-    let connection = connect_single(options, false).await?;
+    let connection = connect_existing(options).await?;
     let status = read(&connection, options).await;
     close(connection, status).await
 }
@@ -38,7 +38,7 @@ pub async fn status(options: &DatabaseOptions) -> StoreResult<SchemaStatus> {
 /// # Errors
 /// As [`status`], and `Busy` when another process migrates.
 pub async fn up(options: &DatabaseOptions, steps: Option<u32>) -> StoreResult<Vec<String>> {
-    let connection = connect_single(options, true).await?;
+    let connection = connect_or_create(options).await?;
     let applied = change(&connection, options, async |status| {
         Migrator::up(&connection, steps).await.map_err(|error| translate(error, &name(options)))?;
         let now = read(&connection, options).await?;
@@ -53,7 +53,7 @@ pub async fn up(options: &DatabaseOptions, steps: Option<u32>) -> StoreResult<Ve
 /// # Errors
 /// As [`status`], and `Busy` when another process migrates.
 pub async fn down(options: &DatabaseOptions, steps: u32) -> StoreResult<Vec<String>> {
-    let connection = connect_single(options, false).await?;
+    let connection = connect_existing(options).await?;
     let reverted = change(&connection, options, async |status| {
         Migrator::down(&connection, Some(steps)).await.map_err(|error| translate(error, &name(options)))?;
         let now = read(&connection, options).await?;
@@ -68,7 +68,7 @@ pub async fn down(options: &DatabaseOptions, steps: u32) -> StoreResult<Vec<Stri
 /// # Errors
 /// As [`status`], and `Busy` when another process migrates.
 pub async fn fresh(options: &DatabaseOptions) -> StoreResult<Vec<String>> {
-    let connection = connect_single(options, true).await?;
+    let connection = connect_or_create(options).await?;
     let applied = change(&connection, options, async |_| {
         Migrator::fresh(&connection).await.map_err(|error| translate(error, &name(options)))?;
         Ok(read(&connection, options).await?.applied)
@@ -116,7 +116,7 @@ async fn change<T>(
     let unusable =
         |error: std::io::Error| StoreError::ReadOnly { what: path.display().to_string(), reason: error.to_string() };
     // a file of its own: closing a descriptor of the database itself would drop SQLite's locks
-    let lock = File::create(&path).map_err(unusable)?;
+    let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { what: name(options) }),

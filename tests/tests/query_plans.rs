@@ -89,7 +89,8 @@ async fn no_query_of_a_port_scans_a_table() {
     options.log_statements = true;
     schema::up(&options, None).await.unwrap();
     statements.0.lock().unwrap().clear();
-    let (clock, random) = (Arc::new(ManualClock::new("2026-03-04T12:00:00Z".parse().unwrap())), Arc::new(SeededRandom::new(1)));
+    let (clock, random) =
+        (Arc::new(ManualClock::new("2026-03-04T12:00:00Z".parse().unwrap())), Arc::new(SeededRandom::new(1)));
     let database = Database::open(options.clone(), clock.clone(), random.clone()).await.unwrap();
     statements.0.lock().unwrap().clear();
 
@@ -145,7 +146,9 @@ async fn use_every_port(store: &dyn Repositories, clock: &dyn Clock, random: &dy
         content(r#"{"kind":"fill_blank","category":"B","difficulty":"hard","question":"Three!","answer":"3"}"#);
     store.questions().update(last.id, changed).await.unwrap();
     let now = DayKey::of(clock.now());
-    for board in [Board::AllTime, Board::of(Period::Day, now), Board::of(Period::Week, now), Board::of(Period::Month, now)] {
+    for board in
+        [Board::AllTime, Board::of(Period::Day, now), Board::of(Period::Week, now), Board::of(Period::Month, now)]
+    {
         let page = store.rankings().page(board, None, 1).await.unwrap();
         let entry = &page.entries[0];
         let cursor = Cursor { board, points: entry.points, reached_at: entry.reached_at, user_id: entry.user_id };

@@ -80,8 +80,7 @@ fn test() -> ExitCode {
     set_up();
     for (step, number) in STEPS.iter().zip(1..) {
         eprintln!("\n[{number}/{}] {}", STEPS.len(), step.title);
-        let status =
-            Command::new(step.program).args(step.args).envs(step.environment.iter().copied()).status();
+        let status = Command::new(step.program).args(step.args).envs(step.environment.iter().copied()).status();
         match status {
             Ok(status) if status.success() => {}
             Ok(status) => {

@@ -1,6 +1,5 @@
 //! What a question is about.
 
-
 use serde::{Deserialize, Serialize};
 
 use super::names::define_text;
@@ -18,7 +17,7 @@ impl Category {
     /// Builds a category.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] when it is empty, too long or holds control characters.
+    /// [`StoreError::Invalid`](crate::StoreError::Invalid) when it is empty, too long or holds a NUL.
     pub fn new(name: &str) -> StoreResult<Self> {
         text::checked("category", name, 100).map(Self)
     }

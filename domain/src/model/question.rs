@@ -1,6 +1,5 @@
 //! Questions: what is asked, what is right, and when two are the same.
 
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

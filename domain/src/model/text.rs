@@ -2,7 +2,6 @@
 
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 
 use crate::error::{StoreError, StoreResult};
 
@@ -55,7 +54,7 @@ pub fn fold_identity(text: &str) -> String {
 /// ```
 #[must_use]
 pub fn fold_match(text: &str) -> String {
-    let folded: Vec<char> = text.nfd().filter(|c| !is_combining_mark(*c)).default_case_fold().nfc().collect();
+    let folded: Vec<char> = text.nfd().filter(|c| !is_accent(*c)).default_case_fold().nfc().collect();
     let is_digit = |at: Option<usize>| at.and_then(|at| folded.get(at)).is_some_and(char::is_ascii_digit);
     let bare: String = folded
         .iter()
@@ -71,6 +70,11 @@ pub fn fold_match(text: &str) -> String {
     let kept: Vec<&str> =
         words.into_iter().filter(|word| keep_articles || !matches!(*word, "the" | "a" | "an")).collect();
     if kept.is_empty() { fold_identity(text) } else { kept.join(" ") }
+}
+
+/// Combining diacritical marks; those of other blocks are letters of their scripts, such as Hindi vowels.
+fn is_accent(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}')
 }
 
 /// Punctuation of the original's matcher with its typographic forms, and invisible joiners.

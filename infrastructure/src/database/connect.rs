@@ -36,17 +36,33 @@ fn create_file(path: &Path) -> StoreResult<()> {
     }
 }
 
-/// One connection that may create the file and change the schema.
-pub(crate) async fn connect_single(options: &DatabaseOptions, create: bool) -> StoreResult<DatabaseConnection> {
-    if create {
-        create_file(options.url.path())?;
-    } else if !exists(options.url.path())? {
-        return Err(StoreError::missing("database", options.url.path().display()));
-    }
-    connect(options, 1, false).await
+/// One connection that makes the file when it is missing and may change the schema.
+pub(crate) async fn connect_or_create(options: &DatabaseOptions) -> StoreResult<DatabaseConnection> {
+    create_file(options.url.path())?;
+    connect(options, 1, Access::Write).await
 }
 
-pub(super) async fn connect(options: &DatabaseOptions, size: u32, read_only: bool) -> StoreResult<DatabaseConnection> {
+/// One connection to a file that is there; opening it changes nothing in it.
+pub(crate) async fn connect_existing(options: &DatabaseOptions) -> StoreResult<DatabaseConnection> {
+    if !exists(options.url.path())? {
+        return Err(StoreError::missing("database", options.url.path().display()));
+    }
+    connect(options, 1, Access::AsItIs).await
+}
+
+/// What connections are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Queries only.
+    Read,
+    /// Everything, with a write-ahead log.
+    Write,
+    /// Everything, with the journal that the file has: setting one would write to an empty file.
+    AsItIs,
+}
+
+/// A pool of `size` connections to a file that is there.
+pub(super) async fn connect(options: &DatabaseOptions, size: u32, access: Access) -> StoreResult<DatabaseConnection> {
     let path = options.url.path().to_owned();
     let busy_timeout = options.busy_timeout;
     let synchronous = match options.durability {
@@ -67,7 +83,6 @@ pub(super) async fn connect(options: &DatabaseOptions, size: u32, read_only: boo
                 .create_if_missing(false)
                 .busy_timeout(busy_timeout)
                 .foreign_keys(true)
-                .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(synchronous)
                 .statement_cache_capacity(256)
                 .pragma("cache_size", "-16000")
@@ -77,7 +92,11 @@ pub(super) async fn connect(options: &DatabaseOptions, size: u32, read_only: boo
                 // an I/O error on a mapped page would be a SIGBUS
                 .pragma("mmap_size", "0")
                 .pragma("wal_autocheckpoint", "4000");
-            if read_only { sqlite.pragma("query_only", "ON") } else { sqlite }
+            match access {
+                Access::Read => sqlite.pragma("query_only", "ON"),
+                Access::Write => sqlite.journal_mode(SqliteJournalMode::Wal),
+                Access::AsItIs => sqlite,
+            }
         });
     sea_orm::Database::connect(connect)
         .await

@@ -8,7 +8,7 @@ use trivia_domain::play::Catalog;
 use trivia_domain::ports::{Clock, RandomSource};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::connect::{connect, exists, verify_pragmas};
+use super::connect::{Access, connect, exists, verify_pragmas};
 use super::{DatabaseOptions, Monitor};
 use crate::error::During;
 use crate::schema;
@@ -69,8 +69,8 @@ impl Pools {
             return Err(StoreError::missing("database", path.display()));
         }
         schema::require_current(options).await?;
-        let writer = connect(options, 1, false).await?;
-        let reader = connect(options, options.readers.max(1), true).await?;
+        let writer = connect(options, 1, Access::Write).await?;
+        let reader = connect(options, options.readers.max(1), Access::Read).await?;
         verify_pragmas(&writer, options).await?;
         Ok(Self { writer: Arc::new(Mutex::new(writer)), reader })
     }
@@ -84,7 +84,9 @@ impl Pools {
 
     pub(crate) fn idle(&self) -> u32 {
         let idle = |connection: &DatabaseConnection| {
-            u32::try_from(connection.get_sqlite_connection_pool().num_idle()).unwrap_or(u32::MAX)
+            let pool = connection.get_sqlite_connection_pool();
+            // the driver's count can be off for a moment, even below zero
+            u32::try_from(pool.num_idle()).unwrap_or(0).min(pool.size())
         };
         idle(&self.reader) + self.writer.try_lock().map_or(0, |writer| idle(&writer))
     }

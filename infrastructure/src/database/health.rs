@@ -12,7 +12,7 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::connect::pragma;
 use super::core::Core;
-use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar};
+use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar, tables};
 use super::transaction::Transaction;
 use crate::entity::{maintenance_runs, users};
 use crate::error::During;
@@ -47,10 +47,22 @@ pub(super) async fn check(core: &Arc<Core>) -> CheckOutcome {
 async fn problems(core: &Core) -> StoreResult<Vec<String>> {
     let reader = core.reader().await?;
     let mut problems = Vec::new();
-    for line in lines(&*reader, &format!("PRAGMA integrity_check({MOST_PROBLEMS})"), &["integrity_check"]).await? {
-        if line != "ok" {
-            problems.push(format!("pages: {line}"));
+    match pages(&*reader, &MOST_PROBLEMS.to_string()).await {
+        Ok(found) => problems.extend(found),
+        // SQLite gives up at the first page that it cannot read: go on table by table
+        Err(StoreError::Corrupt { .. }) => {
+            for table in tables(&*reader).await? {
+                match pages(&*reader, &format!("\"{}\"", table.replace('"', "\"\""))).await {
+                    Ok(found) => problems.extend(found),
+                    Err(StoreError::Corrupt { .. }) => problems.push(format!("pages: table {table} cannot be read")),
+                    Err(error) => return Err(error),
+                }
+            }
+            if problems.is_empty() {
+                problems.push("pages: the file is damaged outside of its tables".to_owned());
+            }
         }
+        Err(error) => return Err(error),
     }
     if !problems.is_empty() {
         // rows of a damaged file cannot be trusted any further
@@ -63,6 +75,12 @@ async fn problems(core: &Core) -> StoreResult<Vec<String>> {
     problems.extend(group_problems(&*reader).await?);
     problems.truncate(MOST_PROBLEMS);
     Ok(problems)
+}
+
+/// What SQLite's own check finds; `what` is a most number of findings or one table.
+async fn pages(connection: &impl ConnectionTrait, what: &str) -> StoreResult<Vec<String>> {
+    let found = lines(connection, &format!("PRAGMA integrity_check({what})"), &["integrity_check"]).await?;
+    Ok(found.into_iter().filter(|line| line != "ok").map(|line| format!("pages: {line}")).collect())
 }
 
 /// Each profile against the fold over the player's facts.

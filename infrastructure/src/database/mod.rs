@@ -12,7 +12,7 @@ mod stats;
 mod transaction;
 mod writer;
 
-pub(crate) use connect::connect_single;
+pub(crate) use connect::{connect_existing, connect_or_create};
 pub(crate) use core::{Core, Pools};
 pub use handle::Database;
 pub(crate) use monitor::Monitor;

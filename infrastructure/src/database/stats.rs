@@ -70,18 +70,21 @@ pub(super) async fn stats(core: &Core) -> StoreResult<DatabaseStats> {
 
 /// Number of rows of each table of the schema, by name.
 pub(crate) async fn row_counts(connection: &impl ConnectionTrait) -> StoreResult<BTreeMap<String, u64>> {
-    let tables =
-        "SELECT name AS value FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
-    let statement = Statement::from_string(connection.get_database_backend(), tables);
-    let rows = connection.query_all_raw(statement).await.during("listing tables")?;
     let mut counts = BTreeMap::new();
-    for row in rows {
-        let table: String = row.try_get("", "value").during("listing tables")?;
+    for table in tables(connection).await? {
         let quoted = table.replace('"', "\"\"");
         let count = scalar(connection, &format!("SELECT COUNT(*) AS value FROM \"{quoted}\"")).await?;
         counts.insert(table, count);
     }
     Ok(counts)
+}
+
+/// Names of the tables of the schema.
+pub(super) async fn tables(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    let statement = Statement::from_string(connection.get_database_backend(), tables);
+    let rows = connection.query_all_raw(statement).await.during("listing tables")?;
+    rows.iter().map(|row| row.try_get("", "name").during("listing tables")).collect()
 }
 
 /// When a maintenance task last ran.

@@ -27,53 +27,39 @@ impl PlayPort for Repository {
     async fn start_session(&self, request: StartSession) -> StoreResult<GameSession> {
         let core = self.scope.core();
         let id = SessionId::generate(core.clock.now(), &*core.random);
-        self.session_move(Command::Start { id, request }).await
+        self.make(Command::Start { id, request }).await?.session()
     }
 
     async fn advance(&self, session: SessionId, from: usize) -> StoreResult<GameSession> {
-        self.session_move(Command::Advance { session, from }).await
+        self.make(Command::Advance { session, from }).await?.session()
     }
 
     async fn finish(&self, session: SessionId) -> StoreResult<GameSession> {
-        self.session_move(Command::Finish { session }).await
+        self.make(Command::Finish { session }).await?.session()
     }
 
     async fn expire(&self, session: SessionId) -> StoreResult<GameSession> {
-        self.session_move(Command::Expire { session }).await
+        self.make(Command::Expire { session }).await?.session()
     }
 
     async fn submit_answer(&self, submission: AnswerSubmission) -> StoreResult<Receipt> {
-        self.fact_move(Command::Answer(submission)).await
+        self.make(Command::Answer(submission)).await?.receipt()
     }
 
     async fn award(&self, request: AwardRequest) -> StoreResult<Receipt> {
-        self.fact_move(Command::Award(request)).await
+        self.make(Command::Award(request)).await?.receipt()
     }
 
     async fn grant(&self, request: GrantRequest) -> StoreResult<Receipt> {
-        self.fact_move(Command::Grant(request)).await
+        self.make(Command::Grant(request)).await?.receipt()
     }
 
     async fn reset(&self, request: ResetRequest) -> StoreResult<Receipt> {
-        self.fact_move(Command::Reset(request)).await
+        self.make(Command::Reset(request)).await?.receipt()
     }
 }
 
 impl Repository {
-    async fn session_move(&self, command: Command) -> StoreResult<GameSession> {
-        match self.make(command).await? {
-            Outcome::Session(session) => Ok(session),
-            Outcome::Receipt(_) => Err(StoreError::backend("a move", "it has the wrong outcome")),
-        }
-    }
-
-    async fn fact_move(&self, command: Command) -> StoreResult<Receipt> {
-        match self.make(command).await? {
-            Outcome::Receipt(receipt) => Ok(receipt),
-            Outcome::Session(_) => Err(StoreError::backend("a move", "it has the wrong outcome")),
-        }
-    }
-
     /// In the store a move waits for the next batch, in a unit of work it is made at once.
     async fn make(&self, command: Command) -> StoreResult<Outcome> {
         let at = self.scope.core().clock.now();

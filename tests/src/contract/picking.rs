@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trivia_domain::Refusal;
-use trivia_domain::memory::MemoryStore;
 use trivia_domain::model::{Difficulty, QuestionId};
-use trivia_domain::ports::{Clock, PickRequest, QuestionFilter, RandomSource, Repositories};
+use trivia_domain::play::draw;
+use trivia_domain::ports::{Clock, PickRequest, QuestionFilter, RandomSource};
 
 use super::Game;
 use super::content::{category, choice, statement_of};
@@ -17,13 +17,9 @@ fn of(name: &str) -> QuestionFilter {
     QuestionFilter { category: Some(category(name)), ..QuestionFilter::default() }
 }
 
-async fn picked(store: &dyn Repositories, request: &PickRequest) -> Vec<QuestionId> {
-    store.questions().pick(request).await.unwrap().into_iter().map(|question| question.id).collect()
-}
-
 impl Game {
     async fn pick(&self, request: &PickRequest) -> Vec<QuestionId> {
-        picked(self.store.as_ref(), request).await
+        self.store.questions().pick(request).await.unwrap().into_iter().map(|question| question.id).collect()
     }
 
     /// What can be picked, by its size and by picking all of it.
@@ -119,24 +115,42 @@ pub(crate) async fn l18_excluded_and_retired_questions_are_not_picked(game: Game
 }
 
 pub(crate) async fn l18_every_store_draws_the_same(game: Game) {
-    let reference = MemoryStore::new(game.clock.clone(), game.random.clone());
-    let stores: [&dyn Repositories; 2] = [game.store.as_ref(), &reference];
-    for store in stores {
-        let contents =
-            (0..30).map(|n| statement_of(&format!("Draw {n}"), ["B", "A", "C"][n % 3], Difficulty::ALL[n % 2]));
-        store.questions().add(contents.collect()).await.unwrap();
-        for id in [3, 9, 10, 28, 30] {
-            store.questions().retire(question_id(id)).await.unwrap();
-        }
-        store.questions().restore(question_id(9)).await.unwrap();
-        let moved = statement_of("Moved", "A", Difficulty::Hard);
-        store.questions().update(question_id(1), moved).await.unwrap();
+    // places are counted group by group, in the order of the groups; within one, in order of arrival,
+    // where the last question takes the place of one that leaves
+    let mut groups = BTreeMap::<(&str, Difficulty), Vec<QuestionId>>::new();
+    let mut ids = Vec::new();
+    for n in 0..30 {
+        let group = (["B", "A", "C"][n % 3], Difficulty::ALL[n % 2]);
+        let id = game.add(statement_of(&format!("Draw {n}"), group.0, group.1)).await;
+        groups.entry(group).or_default().push(id);
+        ids.push((id, group));
     }
+    for at in [2, 8, 9, 3, 27, 29] {
+        let (id, group) = ids[at];
+        game.store.questions().retire(id).await.unwrap();
+        let group = groups.get_mut(&group).unwrap();
+        let place = group.iter().position(|other| *other == id).unwrap();
+        group.swap_remove(place);
+    }
+    let (restored, group) = ids[8];
+    game.store.questions().restore(restored).await.unwrap();
+    groups.get_mut(&group).unwrap().push(restored);
+    let (moved, group) = ids[0];
+    game.store.questions().update(moved, statement_of("Moved", "A", Difficulty::Medium)).await.unwrap();
+    groups.get_mut(&group).unwrap().swap_remove(0);
+    groups.get_mut(&("A", Difficulty::Medium)).unwrap().push(moved);
+
     for seed in 0..30 {
-        let everything = wanted(26, seed);
-        let some = PickRequest { filter: of("A"), exclude: vec![question_id(2), question_id(9)], ..wanted(4, seed) };
-        for request in [everything, some] {
-            assert_eq!(game.pick(&request).await, picked(&reference, &request).await, "seed {seed}");
+        for (filter, count, exclude) in
+            [(QuestionFilter::default(), 25, vec![]), (of("A"), 4, vec![ids[1].0, ids[7].0])]
+        {
+            let matching = groups
+                .iter()
+                .filter(|((name, _), _)| filter.category.as_ref().is_none_or(|wanted| wanted.as_str() == *name));
+            let places: Vec<QuestionId> = matching.flat_map(|(_, ids)| ids).copied().collect();
+            let drawn = draw(places.len() as u64, seed).map(|place| places[usize::try_from(place).unwrap()]);
+            let expected: Vec<_> = drawn.filter(|id| !exclude.contains(id)).take(count as usize).collect();
+            assert_eq!(game.pick(&PickRequest { filter, count, exclude, seed }).await, expected, "seed {seed}");
         }
     }
 }

@@ -46,6 +46,7 @@ impl Game {
             let page = self.page(board, after, limit).await;
             assert!(page.entries.len() <= limit as usize);
             entries.extend(page.entries);
+            assert!(entries.len() as u64 <= page.total, "the pages go on for ever");
             after = page.next;
             if after.is_none() {
                 return entries;
@@ -279,6 +280,7 @@ pub(crate) async fn l14_pages_hold_while_others_play(game: Game) {
         loop {
             let page = game.page(board, after, 6).await;
             seen.extend(page.entries.iter().map(|entry| entry.user_id.get()));
+            assert!(seen.len() <= 70, "the pages go on for ever");
             after = page.next;
             if after.is_none() {
                 break;
