@@ -37,6 +37,12 @@ const STEPS: &[Step] = &[
         environment: &[],
     },
     Step {
+        title: "programs that the tests run",
+        program: "cargo",
+        args: &["build", "--locked", "--workspace", "--all-features", "--bins"],
+        environment: &[],
+    },
+    Step {
         title: "unit, contract, migration and command-line tests",
         program: "cargo",
         args: &["test", "--locked", "--workspace", "--all-features", "--bins", "--lib", "--tests", "--examples"],

@@ -1,14 +1,18 @@
 //! Connections of their own for copying a database and for looking into a copy.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, FromQueryResult, Statement};
+use sea_orm::sqlx::ConnectOptions;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, RuntimeErr, Statement};
 use trivia_domain::model::RowCounts;
 use trivia_domain::{StoreError, StoreResult};
 
-use super::files::corrupt;
+use super::files::{corrupt, failed};
 use crate::database::row_counts;
 use crate::error::translate;
 use crate::schema;
@@ -26,39 +30,33 @@ pub(super) struct Contents {
 
 /// A connection to a database that others may use. The caller closes it.
 pub(super) async fn connect_live(path: &Path, busy_timeout: Duration) -> StoreResult<DatabaseConnection> {
-    connect(path, move |sqlite| sqlite.busy_timeout(busy_timeout)).await
+    match fs::metadata(path) {
+        // SQLite would take the file for a new database and delete its write-ahead log
+        Ok(file) if file.len() == 0 => return Err(corrupt(path, "it is empty")),
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(StoreError::missing("database", path.display()));
+        }
+        Err(error) => return Err(failed(path)(error)),
+    }
+    connect(path, SqliteConnectOptions::new().busy_timeout(busy_timeout)).await
 }
 
-/// As [`connect_live`], and empties the write-ahead log and removes it. `Busy` when anybody else has
-/// the database open.
-pub(super) async fn connect_alone(path: &Path, busy_timeout: Duration) -> StoreResult<DatabaseConnection> {
-    connect(path, move |sqlite| sqlite.busy_timeout(busy_timeout).journal_mode(SqliteJournalMode::Delete)).await
-}
-
-async fn connect(
-    path: &Path,
-    options: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
-) -> StoreResult<DatabaseConnection> {
-    let file = path.to_owned();
-    let mut connect = ConnectOptions::new("sqlite:");
-    connect
-        .max_connections(1)
-        .min_connections(1)
-        // one and the same connection from beginning to end, however long it takes
-        .max_lifetime(None)
-        .idle_timeout(None)
-        .test_before_acquire(false)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(move |sqlite| {
-            let sqlite = sqlite
-                .filename(&file)
-                .create_if_missing(false)
-                .pragma("trusted_schema", "OFF")
-                .pragma("cell_size_check", "ON")
-                .pragma("mmap_size", "0");
-            options(sqlite)
-        });
-    Database::connect(connect).await.map_err(|error| translate(error, &path.display().to_string()))
+/// Opens a file without reading it. SeaORM's own `connect` reads, and when that fails it closes the
+/// connection at some later time: nobody could tell then whether its locks are gone.
+async fn connect(path: &Path, options: SqliteConnectOptions) -> StoreResult<DatabaseConnection> {
+    let options = options
+        .filename(path)
+        .create_if_missing(false)
+        .pragma("trusted_schema", "OFF")
+        .pragma("cell_size_check", "ON")
+        .disable_statement_logging();
+    // one and the same connection from beginning to end, however long it takes
+    let pool = SqlitePoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+    let pool = pool.test_before_acquire(false).connect_with(options).await;
+    let pool = pool
+        .map_err(|error| translate(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))), &path.display().to_string()))?;
+    Ok(pool.into())
 }
 
 /// Closes a connection after its work, whatever came of it.
@@ -87,17 +85,17 @@ pub(super) async fn vacuum_into(source: &DatabaseConnection, name: &Path, target
 
 /// Reads a copy that nobody writes to; leaves nothing beside it.
 pub(super) async fn examine(path: &Path) -> StoreResult<Contents> {
-    let connection = connect(path, |sqlite| sqlite.read_only(true).immutable(true)).await?;
-    let contents = contents(&connection).await.map_err(|error| match error {
+    let connection = connect(path, SqliteConnectOptions::new().read_only(true).immutable(true)).await?;
+    let contents = contents(&connection, path).await.map_err(|error| match error {
         StoreError::Corrupt { reason, .. } => corrupt(path, &reason),
         other => other,
     });
     close(connection, contents).await
 }
 
-async fn contents(connection: &DatabaseConnection) -> StoreResult<Contents> {
+async fn contents(connection: &DatabaseConnection, path: &Path) -> StoreResult<Contents> {
     let pages = format!("SELECT integrity_check AS line FROM pragma_integrity_check LIMIT {MOST_PROBLEMS}");
-    let mut problems: Vec<String> = lines(connection, &pages).await?;
+    let mut problems: Vec<String> = lines(connection, path, &pages).await?;
     problems.retain(|line| line != "ok");
     if problems.is_empty() {
         // rows of a damaged file cannot be trusted any further
@@ -105,19 +103,19 @@ async fn contents(connection: &DatabaseConnection) -> StoreResult<Contents> {
             "SELECT 'row ' || COALESCE(rowid, '?') || ' of ' || \"table\" || ' refers to a row of ' || parent \
              || ' that does not exist' AS line FROM pragma_foreign_key_check LIMIT {MOST_PROBLEMS}"
         );
-        problems = lines(connection, &keys).await?;
+        problems = lines(connection, path, &keys).await?;
     }
     Ok(Contents { schema_version: schema::version(connection).await?, rows: row_counts(connection).await?, problems })
 }
 
 /// The column `line` of every row.
-pub(super) async fn lines(connection: &DatabaseConnection, sql: &str) -> StoreResult<Vec<String>> {
+pub(super) async fn lines(connection: &DatabaseConnection, path: &Path, sql: &str) -> StoreResult<Vec<String>> {
     #[derive(FromQueryResult)]
     struct Row {
         line: String,
     }
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let rows = Row::find_by_statement(statement).all(connection).await;
-    let rows = rows.map_err(|error| translate(error, "the database"))?;
+    let rows = rows.map_err(|error| translate(error, &path.display().to_string()))?;
     Ok(rows.into_iter().map(|row| row.line).collect())
 }

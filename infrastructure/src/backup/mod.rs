@@ -6,8 +6,7 @@ mod files;
 mod restore;
 mod verify;
 
-use std::fs::{self, TryLockError};
-use std::io::ErrorKind;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +31,7 @@ use crate::database::{Core, Database, DatabaseOptions};
 const LONGEST_REASON: usize = 1000;
 /// How long to wait for another process that makes the backup of the same day or week.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks whether others are done.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Backups of a SQLite database in a directory. Clones share it.
@@ -68,15 +68,6 @@ impl SqliteBackups {
 
     /// Copies the database as it is now.
     async fn copy(&self, kind: BackupKind, reason: &str) -> StoreResult<BackupInfo> {
-        match fs::metadata(self.source()) {
-            // SQLite would take the file for a new database and delete its write-ahead log
-            Ok(file) if file.len() == 0 => return Err(corrupt(self.source(), "it is empty")),
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(StoreError::missing("database", self.source().display()));
-            }
-            Err(error) => return Err(failed(self.source())(error)),
-        }
         let connection = connect_live(self.source(), self.options.busy_timeout).await?;
         let copied = self.copy_through(&connection, kind, reason).await;
         close(connection, copied).await
@@ -141,7 +132,7 @@ impl SqliteBackups {
     }
 
     /// Waits until no other process makes a backup of the same day or week.
-    async fn turn(&self) -> StoreResult<fs::File> {
+    async fn turn(&self) -> StoreResult<File> {
         let directory = self.directory.clone();
         let lock = blocking(move || directory.lock_file()).await?;
         let wait = async {

@@ -14,7 +14,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use trivia_domain::model::{BackupId, BackupInfo, BackupKind, BackupManifest};
@@ -22,12 +22,12 @@ use trivia_domain::ports::RestoreReport;
 use trivia_domain::{StoreError, StoreResult};
 use trivia_migration::{Migrator, MigratorTrait};
 
-use super::SqliteBackups;
-use super::copy::{close, connect_alone, lines};
+use super::copy::{close, connect_live, lines};
 use super::files::{
     Scratch, blocking, corrupt, create_dir, create_new, failed, measure, open_regular, sync_dir, sync_file,
 };
 use super::verify::inspect;
+use super::{PAUSE, SqliteBackups};
 use crate::database::{Core, DatabaseOptions, DatabaseUrl, Pools};
 use crate::error::translate;
 use crate::schema;
@@ -139,27 +139,13 @@ impl SqliteBackups {
 
     /// Backs up or sets aside what is there, and puts the copy in its place.
     async fn swap(&self, id: &BackupId, live: PathBuf, staged: Scratch) -> StoreResult<Option<BackupInfo>> {
-        let held = match Held::take(&live, self.options.busy_timeout).await {
-            Ok(held) => Some(held),
-            Err(StoreError::Missing { .. }) => {
-                tracing::warn!(database = %live.display(), "there is no database to back up before the restore");
-                None
-            }
-            Err(StoreError::Corrupt { reason, .. }) => {
-                tracing::warn!(database = %live.display(), reason, "the database cannot be backed up, it is set aside");
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        let Some(held) = held else {
+        let Some(held) = Held::take(&live, self.options.busy_timeout).await? else {
             let stamp = self.stamp();
-            return blocking(move || {
-                refuse_if_locked(&live)?;
+            let swapped = blocking(move || {
                 set_aside(&live, &stamp)?;
                 exchange(&live, &staged)
-            })
-            .await
-            .map(|()| None);
+            });
+            return swapped.await.map(|()| None);
         };
         let swapped = self.swap_held(&held, id, live, staged).await;
         close(held.connection, swapped).await
@@ -207,19 +193,39 @@ struct Held {
 }
 
 impl Held {
-    /// `Missing` without a file, `Corrupt` when it is empty or no database, `Busy` when others have it open.
-    async fn take(path: &Path, busy_timeout: Duration) -> StoreResult<Self> {
-        match fs::metadata(path) {
-            // SQLite would take the file for a new database and delete its write-ahead log
-            Ok(file) if file.len() == 0 => return Err(corrupt(path, "it is empty")),
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(StoreError::missing("database", path.display()));
+    /// Waits for others to close the database, but no longer than `patience`: then it is `Busy`.
+    /// `None` when there is nothing that could be read.
+    async fn take(path: &Path, patience: Duration) -> StoreResult<Option<Self>> {
+        let started = Instant::now();
+        loop {
+            let error = match Self::try_take(path, patience).await {
+                Ok(held) => return Ok(Some(held)),
+                Err(error @ (StoreError::Missing { .. } | StoreError::Corrupt { .. })) => {
+                    match refuse_if_locked(path) {
+                        Ok(()) => {
+                            tracing::warn!(%error, "there is nothing to back up before the restore");
+                            return Ok(None);
+                        }
+                        Err(busy) => busy,
+                    }
+                }
+                Err(error) => error,
+            };
+            if !matches!(error, StoreError::Busy { .. }) || started.elapsed() >= patience {
+                return Err(error);
             }
-            Err(error) => return Err(failed(path)(error)),
+            tokio::time::sleep(PAUSE).await;
         }
-        let connection = connect_alone(path, busy_timeout).await?;
-        match state(&connection).await {
+    }
+
+    async fn try_take(path: &Path, busy_timeout: Duration) -> StoreResult<Self> {
+        let connection = connect_live(path, busy_timeout).await?;
+        let version = match connection.execute_unprepared("PRAGMA journal_mode = DELETE").await {
+            // the log is empty and gone; SQLite refuses this while anybody else has the database open
+            Ok(_) => state(&connection, path).await,
+            Err(error) => Err(translate(error, &path.display().to_string())),
+        };
+        match version {
             Ok((_, version)) => Ok(Self { connection, path: path.to_owned(), version }),
             Err(error) => close(connection, Err(error)).await,
         }
@@ -230,7 +236,7 @@ impl Held {
     async fn lock(&self) -> StoreResult<()> {
         let begun = self.connection.execute_unprepared("BEGIN EXCLUSIVE").await;
         begun.map_err(|error| translate(error, &self.path.display().to_string()))?;
-        let (journal, version) = state(&self.connection).await?;
+        let (journal, version) = state(&self.connection, &self.path).await?;
         if journal != ["delete"] || version != self.version {
             return Err(StoreError::Busy { what: self.path.display().to_string() });
         }
@@ -239,11 +245,11 @@ impl Held {
 }
 
 /// Journal mode and version of the data.
-async fn state(connection: &DatabaseConnection) -> StoreResult<(Vec<String>, Vec<String>)> {
+async fn state(connection: &DatabaseConnection, path: &Path) -> StoreResult<(Vec<String>, Vec<String>)> {
     let version = "SELECT CAST(data_version AS TEXT) AS line FROM pragma_data_version";
     // asked first: it reads the file and so notices another mode
-    let version = lines(connection, version).await?;
-    let journal = lines(connection, "SELECT journal_mode AS line FROM pragma_journal_mode").await?;
+    let version = lines(connection, path, version).await?;
+    let journal = lines(connection, path, "SELECT journal_mode AS line FROM pragma_journal_mode").await?;
     Ok((journal, version))
 }
 
