@@ -1,5 +1,4 @@
 //! Laws L24 to L28 on SQLite files: what a backup is, and the way back from it.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

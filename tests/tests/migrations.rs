@@ -1,6 +1,5 @@
 //! The steps of the schema: up, down and up again, on empty and on filled databases, on one of the
 //! replaced system, interrupted, and through `sea-orm-cli`.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
