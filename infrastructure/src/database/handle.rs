@@ -27,7 +27,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens a database whose schema is that of this program; [`schema::up`] makes and migrates one.
+    /// Opens a database whose schema is that of this program; [`schema::up`](crate::schema::up) makes and migrates one.
     ///
     /// # Errors
     /// `Missing` when there is no file, `Incompatible` when its schema is older or newer, `Corrupt`

@@ -16,6 +16,8 @@ pub(super) const INTEGRITY_CHECK: &str = "integrity_check";
 
 /// Figures about the database.
 pub(super) async fn stats(core: &Core) -> StoreResult<DatabaseStats> {
+    // before the reader is taken: asking twice would wait for ever behind a restore that waits for the first
+    let idle = core.pools.read().await.as_ref().map_or(0, Pools::idle);
     let reader = core.reader().await?;
     let reader = &*reader;
     let rows = row_counts(reader).await?;
@@ -31,7 +33,6 @@ pub(super) async fn stats(core: &Core) -> StoreResult<DatabaseStats> {
         *by_kind.entry(group.question_type).or_default() += size;
     }
     let readers = core.options.readers.max(1);
-    let idle = core.pools.read().await.as_ref().map_or(0, Pools::idle);
     let monitor = &core.monitor;
     Ok(DatabaseStats {
         users_count: count("users"),
