@@ -9,6 +9,8 @@ pub struct Model {
     pub question_id: i64,
     pub times_asked: i64,
     pub times_correct: i64,
+    pub opening_asked: i64,
+    pub opening_correct: i64,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

@@ -8,17 +8,17 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use tokio::sync::oneshot;
 use trivia_domain::model::{
-    DayKey, Fact, GameSession, Period, QuestionContent, QuestionId, Receipt, SessionId, SessionStatus, UserId,
+    DayKey, Fact, GameSession, Period, QuestionContent, QuestionId, Receipt, SessionId, SessionStatus,
 };
 use trivia_domain::play::{Catalog, Changes, Command, Dimension, Outcome, Touched, WorkingSet};
 use trivia_domain::ports::{AnswerSubmission, AwardRequest, GrantRequest, PlayPort, ResetRequest, StartSession};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::{Repository, players, rows, sessions};
+use super::players::{self, PlayerRows};
+use super::{Repository, rows, sessions};
 use crate::database::{Job, Scope};
 use crate::entity::{
-    game_sessions, ledger, live_sessions, question_counters, question_versions, questions, rankings, session_questions,
-    user_achievements, user_tallies, users,
+    game_sessions, ledger, live_sessions, question_counters, question_versions, questions, session_questions,
 };
 use crate::error::{During, bad_row};
 
@@ -208,137 +208,26 @@ async fn store(connection: &impl ConnectionTrait, set: &WorkingSet, changes: &Ch
 }
 
 async fn store_players(connection: &impl ConnectionTrait, set: &WorkingSet, changes: &Changes) -> StoreResult<()> {
-    let mut profiles = BTreeMap::new();
-    let (mut unlocked, mut tallies, mut scores) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for user in &changes.cleared {
-        clear(connection, *user).await?;
+        players::clear(connection, *user).await?;
     }
+    let mut rows = PlayerRows::default();
     for (entry, receipt) in &changes.entries {
-        let user = entry.user_id;
-        let Some(player) = set.players.get(&user) else { continue };
-        profiles.insert(user, users::Model::from(&player.profile));
+        let Some(player) = set.players.get(&entry.user_id) else { continue };
+        rows.profile(player);
         // what a later reset in the same batch took away is not there any more
         for id in &receipt.unlocked {
-            if let Some(achievement) = player.achievements.get(id) {
-                unlocked.insert((user, id.clone()), achievement);
-            }
+            rows.achievement(player, id);
         }
         if let Fact::Answer(answer) = &entry.fact {
-            for dimension in [Dimension::Difficulty(answer.difficulty), Dimension::Category(answer.category.clone())] {
-                if let Some(tally) = player.tallies.get(&dimension) {
-                    tallies.insert((user, dimension), *tally);
-                }
-            }
+            rows.tally(player, &Dimension::Difficulty(answer.difficulty));
+            rows.tally(player, &Dimension::Category(answer.category.clone()));
         }
         for period in Period::ALL {
-            let start = period.start(entry.day);
-            if let Some(score) = player.scores.get(&(period, start)) {
-                scores.insert((user, period, start), score);
-            }
+            rows.score(player, period, period.start(entry.day));
         }
     }
-    upsert_profiles(connection, profiles.into_values()).await?;
-    if !unlocked.is_empty() {
-        let rows = unlocked.into_values().map(|achievement| {
-            user_achievements::Model {
-                user_id: achievement.user_id.get(),
-                achievement_id: achievement.achievement_id.to_string(),
-                seq: rows::stored(achievement.seq),
-                unlocked_at: achievement.unlocked_at,
-                bonus: achievement.bonus.get(),
-            }
-            .into_active_model()
-        });
-        user_achievements::Entity::insert_many(rows)
-            .exec_without_returning(connection)
-            .await
-            .during("unlocking achievements")?;
-    }
-    if !tallies.is_empty() {
-        use user_tallies::Column;
-        let rows = tallies.iter().map(|((user, dimension), tally)| {
-            let (dimension, name) = players::dimension_columns(dimension);
-            user_tallies::Model {
-                user_id: user.get(),
-                dimension: dimension.to_owned(),
-                name: name.to_owned(),
-                answered: rows::stored(tally.answered),
-                correct: rows::stored(tally.correct),
-                points: tally.points.get(),
-            }
-            .into_active_model()
-        });
-        let replace = OnConflict::columns([Column::UserId, Column::Dimension, Column::Name])
-            .update_columns([Column::Answered, Column::Correct, Column::Points])
-            .to_owned();
-        user_tallies::Entity::insert_many(rows)
-            .on_conflict(replace)
-            .exec_without_returning(connection)
-            .await
-            .during("storing tallies")?;
-    }
-    if !scores.is_empty() {
-        use rankings::Column;
-        let rows = scores.into_iter().map(|((user, period, start), score)| {
-            rankings::Model {
-                user_id: user.get(),
-                period: period.as_str().to_owned(),
-                starts_on: start.date(),
-                points: score.tally.points.get(),
-                answered: rows::stored(score.tally.answered),
-                correct: rows::stored(score.tally.correct),
-                reached_at: score.reached_at,
-            }
-            .into_active_model()
-        });
-        let replace = OnConflict::columns([Column::UserId, Column::Period, Column::StartsOn])
-            .update_columns([Column::Points, Column::Answered, Column::Correct, Column::ReachedAt])
-            .to_owned();
-        rankings::Entity::insert_many(rows)
-            .on_conflict(replace)
-            .exec_without_returning(connection)
-            .await
-            .during("storing rankings")?;
-    }
-    Ok(())
-}
-
-/// Removes everything derived about a player but the profile.
-async fn clear(connection: &impl ConnectionTrait, user: UserId) -> StoreResult<()> {
-    let user = user.get();
-    user_achievements::Entity::delete_many()
-        .filter(user_achievements::Column::UserId.eq(user))
-        .exec(connection)
-        .await
-        .during("clearing achievements")?;
-    user_tallies::Entity::delete_many()
-        .filter(user_tallies::Column::UserId.eq(user))
-        .exec(connection)
-        .await
-        .during("clearing tallies")?;
-    rankings::Entity::delete_many()
-        .filter(rankings::Column::UserId.eq(user))
-        .exec(connection)
-        .await
-        .during("clearing rankings")?;
-    Ok(())
-}
-
-async fn upsert_profiles(
-    connection: &impl ConnectionTrait,
-    profiles: impl Iterator<Item = users::Model>,
-) -> StoreResult<()> {
-    use sea_orm::Iterable;
-    use users::Column;
-
-    let changing = Column::iter().filter(|column| !matches!(column, Column::UserId | Column::CreatedAt));
-    let replace = OnConflict::column(Column::UserId).update_columns(changing).to_owned();
-    users::Entity::insert_many(profiles.map(IntoActiveModel::into_active_model))
-        .on_conflict(replace)
-        .exec_without_returning(connection)
-        .await
-        .during("storing profiles")?;
-    Ok(())
+    rows.store(connection).await
 }
 
 async fn store_counters(
@@ -355,10 +244,13 @@ async fn store_counters(
             question_id: id.get(),
             times_asked: rows::stored(*asked),
             times_correct: rows::stored(*correct),
+            opening_asked: 0,
+            opening_correct: 0,
         }
         .into_active_model()
     });
     let grown = |column: Column| Expr::col((Entity, column)).add(Expr::col(("excluded", column)));
+    // the opening columns of a row that is there stay as they are: the ledger does not explain them
     let add = OnConflict::column(Column::QuestionId)
         .value(Column::TimesAsked, grown(Column::TimesAsked))
         .value(Column::TimesCorrect, grown(Column::TimesCorrect))

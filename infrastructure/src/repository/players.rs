@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable,
+    PrimaryKeyToColumn, QueryFilter,
+};
 use trivia_domain::StoreResult;
-use trivia_domain::model::{Category, DayKey, Period, Tally, UserAchievement, UserId, UserProfile};
+use trivia_domain::model::{AchievementId, Category, DayKey, Period, Tally, UserAchievement, UserId, UserProfile};
 use trivia_domain::play::{Dimension, PlayerState};
 
+use super::rows::stored;
 use crate::entity::{rankings, user_achievements, user_tallies, users};
 use crate::error::{During, bad_row};
 
@@ -119,4 +124,126 @@ pub(super) async fn load(
         }
     }
     Ok(players)
+}
+
+/// Rows of one statement: at most eighteen values each stay below SQLite's limit of 32,766.
+const CHUNK: usize = 1_000;
+
+/// Rows about players to write, each once.
+#[derive(Default)]
+pub(super) struct PlayerRows {
+    profiles: BTreeMap<UserId, users::ActiveModel>,
+    achievements: BTreeMap<(UserId, AchievementId), user_achievements::ActiveModel>,
+    tallies: BTreeMap<(UserId, Dimension), user_tallies::ActiveModel>,
+    scores: BTreeMap<(UserId, Period, DayKey), rankings::ActiveModel>,
+}
+
+impl PlayerRows {
+    /// Adds everything about a player.
+    pub(super) fn whole(&mut self, player: &PlayerState) {
+        self.profile(player);
+        player.achievements.keys().for_each(|id| self.achievement(player, id));
+        player.tallies.keys().for_each(|dimension| self.tally(player, dimension));
+        player.scores.keys().for_each(|(period, start)| self.score(player, *period, *start));
+    }
+
+    pub(super) fn profile(&mut self, player: &PlayerState) {
+        let row = users::Model::from(&player.profile).into_active_model();
+        self.profiles.insert(player.profile.user_id, row);
+    }
+
+    pub(super) fn achievement(&mut self, player: &PlayerState, id: &AchievementId) {
+        let Some(achievement) = player.achievements.get(id) else { return };
+        let row = user_achievements::Model {
+            user_id: achievement.user_id.get(),
+            achievement_id: id.to_string(),
+            seq: stored(achievement.seq),
+            unlocked_at: achievement.unlocked_at,
+            bonus: achievement.bonus.get(),
+        };
+        self.achievements.insert((achievement.user_id, id.clone()), row.into_active_model());
+    }
+
+    pub(super) fn tally(&mut self, player: &PlayerState, dimension: &Dimension) {
+        let Some(tally) = player.tallies.get(dimension) else { return };
+        let (kind, name) = dimension_columns(dimension);
+        let user = player.profile.user_id;
+        let row = user_tallies::Model {
+            user_id: user.get(),
+            dimension: kind.to_owned(),
+            name: name.to_owned(),
+            answered: stored(tally.answered),
+            correct: stored(tally.correct),
+            points: tally.points.get(),
+        };
+        self.tallies.insert((user, dimension.clone()), row.into_active_model());
+    }
+
+    pub(super) fn score(&mut self, player: &PlayerState, period: Period, start: DayKey) {
+        let Some(score) = player.scores.get(&(period, start)) else { return };
+        let user = player.profile.user_id;
+        let row = rankings::Model {
+            user_id: user.get(),
+            period: period.as_str().to_owned(),
+            starts_on: start.date(),
+            points: score.tally.points.get(),
+            answered: stored(score.tally.answered),
+            correct: stored(score.tally.correct),
+            reached_at: score.reached_at,
+        };
+        self.scores.insert((user, period, start), row.into_active_model());
+    }
+
+    /// Writes all rows; those that are there already are replaced.
+    pub(super) async fn store(self, connection: &impl ConnectionTrait) -> StoreResult<()> {
+        store(connection, self.profiles, "storing profiles").await?;
+        store(connection, self.achievements, "storing achievements").await?;
+        store(connection, self.tallies, "storing tallies").await?;
+        store(connection, self.scores, "storing rankings").await
+    }
+}
+
+/// Inserts rows; where the primary key exists, the other columns are replaced.
+async fn store<K, A: ActiveModelTrait + Send>(
+    connection: &impl ConnectionTrait,
+    rows: BTreeMap<K, A>,
+    action: &'static str,
+) -> StoreResult<()> {
+    type Column<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Column;
+    type PrimaryKey<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::PrimaryKey;
+
+    let key: Vec<Column<A>> = PrimaryKey::<A>::iter().map(PrimaryKeyToColumn::into_column).collect();
+    let is_key = |column: &Column<A>| key.iter().any(|part| part.as_str() == column.as_str());
+    let others: Vec<Column<A>> = Column::<A>::iter().filter(|column| !is_key(column)).collect();
+    let replace = OnConflict::columns(key).update_columns(others).to_owned();
+    let mut rows = rows.into_values().peekable();
+    while rows.peek().is_some() {
+        A::Entity::insert_many(rows.by_ref().take(CHUNK))
+            .on_conflict(replace.clone())
+            .exec_without_returning(connection)
+            .await
+            .during(action)?;
+    }
+    Ok(())
+}
+
+/// Removes everything derived about a player but the profile.
+pub(super) async fn clear(connection: &impl ConnectionTrait, user: UserId) -> StoreResult<()> {
+    let user = user.get();
+    user_achievements::Entity::delete_many()
+        .filter(user_achievements::Column::UserId.eq(user))
+        .exec(connection)
+        .await
+        .during("clearing achievements")?;
+    user_tallies::Entity::delete_many()
+        .filter(user_tallies::Column::UserId.eq(user))
+        .exec(connection)
+        .await
+        .during("clearing tallies")?;
+    rankings::Entity::delete_many()
+        .filter(rankings::Column::UserId.eq(user))
+        .exec(connection)
+        .await
+        .during("clearing rankings")?;
+    Ok(())
 }
