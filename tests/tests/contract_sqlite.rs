@@ -18,7 +18,7 @@ impl Backend for Sqlite {
         options.durability = Durability::Normal;
         schema::up(&options, None).await.unwrap();
         let database = Database::open(options, clock, random).await.unwrap();
-        Some(OpenStore::keeping(database, dir))
+        Some(OpenStore::keeping(database.clone(), dir).verified_by(database))
     }
 }
 

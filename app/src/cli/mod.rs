@@ -11,11 +11,13 @@ mod init;
 mod leaderboard;
 mod migrate;
 mod play;
+mod rebuild;
 mod reset;
 mod selftest;
 mod simulate;
 mod stats;
 mod user;
+mod verify;
 
 use clap::{ArgAction, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
@@ -85,6 +87,10 @@ enum Command {
     Backup(backup::Command),
     /// Check the integrity of the database (exit code 3 when something is wrong)
     Check,
+    /// Compare every derived number with the ledger (exit code 3 when one differs)
+    Verify,
+    /// Compute every derived number anew from the ledger, after a backup
+    Rebuild,
     /// Show figures about the database
     Stats,
     /// Say whether all is well and what to do (exit code 3 when critical, 0 with warnings)
@@ -167,6 +173,8 @@ async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandRe
         Command::Leaderboard(args) => leaderboard::run(app, &args, output).await,
         Command::Backup(command) => backup::run(app, &command, output).await,
         Command::Check => check::run(app, output).await,
+        Command::Verify => verify::run(app, output).await,
+        Command::Rebuild => rebuild::run(app, output).await,
         Command::Stats => stats::run(app, output).await,
         Command::Health => health::run(app, output).await,
         Command::Simulate(args) => simulate::run(app, &args, output).await,

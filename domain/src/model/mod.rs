@@ -4,6 +4,7 @@ mod achievement;
 mod backup;
 mod category;
 mod difficulty;
+mod drift;
 mod id;
 mod ledger;
 mod names;
@@ -20,8 +21,9 @@ pub use achievement::{AchievementCategory, AchievementDefinition, AchievementId,
 pub use backup::{BackupId, BackupInfo, BackupKind, BackupManifest, RetentionPolicy, RowCounts, Verification};
 pub use category::Category;
 pub use difficulty::Difficulty;
+pub use drift::Drift;
 pub use id::{ChannelId, IdempotencyKey, QuestionId, SessionId, UserId};
-pub use ledger::{AnswerFact, Fact, LedgerEntry, OpeningBalance, Receipt};
+pub use ledger::{AnswerFact, Fact, LedgerEntry, OpeningAchievement, OpeningBalance, OpeningWeek, Receipt};
 pub use page::Page;
 pub use period::{DayKey, Period, WeekStart};
 pub use points::{Accuracy, Points, Tally};

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreResult;
+use crate::model::Drift;
 
 /// Looking after a store.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -13,6 +14,12 @@ pub trait MaintenancePort: Send + Sync {
     /// Checks pages, foreign keys, constraints, and the ledger against the counters.
     /// "Could not check" is not "bad": a locked file never looks damaged.
     async fn check(&self) -> CheckOutcome;
+
+    /// Compares every derived number with the fold over the ledger. Empty means that all are right.
+    async fn verify(&self) -> StoreResult<Vec<Drift>>;
+
+    /// Replaces every derived number that [`Self::verify`] complains about and returns what it replaced.
+    async fn rebuild(&self) -> StoreResult<Vec<Drift>>;
 
     /// Figures about the store.
     async fn stats(&self) -> StoreResult<DatabaseStats>;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::{RwLock, mpsc};
 use trivia_domain::StoreResult;
+use trivia_domain::model::Drift;
 use trivia_domain::play::Catalog;
 use trivia_domain::ports::{
     AchievementRepository, CheckOutcome, Clock, DatabaseStats, ErasedWork, HealthReport, MaintenancePort, PlayPort,
@@ -14,7 +15,7 @@ use trivia_domain::ports::{
 use super::core::{Core, Pools};
 use super::writer::{self, Job};
 use super::{DatabaseOptions, Monitor, Scope, health, stats};
-use crate::repository::Repository;
+use crate::repository::{Repository, drift};
 
 /// Moves that may wait for the writer before a caller has to.
 const QUEUE: usize = 1024;
@@ -97,6 +98,14 @@ impl Store for Database {
 impl MaintenancePort for Database {
     async fn check(&self) -> CheckOutcome {
         health::check(&self.core).await
+    }
+
+    async fn verify(&self) -> StoreResult<Vec<Drift>> {
+        drift::verify(&self.core).await
+    }
+
+    async fn rebuild(&self) -> StoreResult<Vec<Drift>> {
+        drift::rebuild(&self.core).await
     }
 
     async fn stats(&self) -> StoreResult<DatabaseStats> {

@@ -2,11 +2,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Statement,
-};
-use trivia_domain::model::UserProfile;
-use trivia_domain::play::Catalog;
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, Statement};
+use trivia_domain::model::Drift;
 use trivia_domain::ports::{CheckOutcome, HealthCheck, HealthReport, HealthStatus};
 use trivia_domain::{StoreError, StoreResult};
 
@@ -14,14 +11,12 @@ use super::connect::pragma;
 use super::core::Core;
 use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar, tables};
 use super::transaction::Transaction;
-use crate::entity::{maintenance_runs, users};
+use crate::entity::maintenance_runs;
 use crate::error::During;
-use crate::repository::replay;
+use crate::repository::drift;
 
 /// Findings that one check reports.
 const MOST_PROBLEMS: usize = 100;
-/// Players that are compared with the ledger at a time.
-const PLAYERS: u64 = 500;
 /// The original asked for a backup every 12 hours and complained after twice that.
 const BACKUP_AGE: TimeDelta = TimeDelta::hours(24);
 /// The original asked for a check every 6 hours and complained after twice that.
@@ -44,7 +39,7 @@ pub(super) async fn check(core: &Arc<Core>) -> CheckOutcome {
     }
 }
 
-async fn problems(core: &Core) -> StoreResult<Vec<String>> {
+async fn problems(core: &Arc<Core>) -> StoreResult<Vec<String>> {
     let reader = core.reader().await?;
     let mut problems = Vec::new();
     match pages(&*reader, &MOST_PROBLEMS.to_string()).await {
@@ -71,8 +66,11 @@ async fn problems(core: &Core) -> StoreResult<Vec<String>> {
     for line in lines(&*reader, "PRAGMA foreign_key_check", &["table", "rowid", "parent"]).await? {
         problems.push(format!("foreign key: {line}"));
     }
-    problems.extend(ledger_problems(&*reader, &core.catalog).await?);
     problems.extend(group_problems(&*reader).await?);
+    drop(reader);
+    for Drift { table, id, column, stored, folded } in drift::verify(core).await? {
+        problems.push(format!("{table} {id}: {column} is {stored}, the ledger gives {folded}"));
+    }
     problems.truncate(MOST_PROBLEMS);
     Ok(problems)
 }
@@ -83,66 +81,14 @@ async fn pages(connection: &impl ConnectionTrait, what: &str) -> StoreResult<Vec
     Ok(found.into_iter().filter(|line| line != "ok").map(|line| format!("pages: {line}")).collect())
 }
 
-/// Each profile against the fold over the player's facts.
-async fn ledger_problems(connection: &impl ConnectionTrait, catalog: &Catalog) -> StoreResult<Vec<String>> {
-    let mut problems = Vec::new();
-    let mut after = -1;
-    while problems.len() < MOST_PROBLEMS {
-        let page = users::Entity::find()
-            .filter(users::Column::UserId.gt(after))
-            .order_by_asc(users::Column::UserId)
-            .limit(PLAYERS)
-            .all(connection)
-            .await
-            .during("reading users")?;
-        let Some(last) = page.last() else { break };
-        after = last.user_id;
-        for row in page {
-            let id = row.user_id;
-            let stored = match UserProfile::try_from(row) {
-                Ok(stored) => stored,
-                Err(error) => {
-                    problems.push(error.to_string());
-                    continue;
-                }
-            };
-            match replay::profile(connection, &stored, catalog).await {
-                Ok(folded) if folded == stored => {}
-                Ok(folded) => problems.push(format!(
-                    "users {id}: stored {} points and {} of {} right, the ledger says {} and {} of {}",
-                    stored.total_points,
-                    stored.questions_correct,
-                    stored.questions_answered,
-                    folded.total_points,
-                    folded.questions_correct,
-                    folded.questions_answered,
-                )),
-                Err(StoreError::Corrupt { what, reason }) => problems.push(format!("{what}: {reason}")),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Ok(problems)
-}
-
-/// Sizes of groups and counters of questions against the rows that they count.
+/// Sizes of groups against the questions that can be picked.
 async fn group_problems(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
     let groups = "SELECT g.category AS what, CAST(g.size AS TEXT) AS stored, CAST(COUNT(q.id) AS TEXT) AS counted \
                   FROM question_groups g LEFT JOIN questions q ON q.category = g.category \
                   AND q.difficulty = g.difficulty AND q.question_type = g.question_type AND q.ordinal IS NOT NULL \
                   GROUP BY g.category, g.difficulty, g.question_type HAVING g.size <> COUNT(q.id)";
-    let counters = "SELECT CAST(l.question_id AS TEXT) AS what, CAST(COALESCE(c.times_asked, 0) AS TEXT) AS stored, \
-                    CAST(l.asked AS TEXT) AS counted FROM \
-                    (SELECT question_id, COUNT(*) AS asked FROM ledger WHERE kind = 'answer' GROUP BY question_id) l \
-                    LEFT JOIN question_counters c ON c.question_id = l.question_id \
-                    WHERE COALESCE(c.times_asked, 0) < l.asked";
-    let mut problems = Vec::new();
-    for (table, sql) in [("question_groups", groups), ("question_counters", counters)] {
-        for line in lines(connection, sql, &["what", "stored", "counted"]).await? {
-            problems.push(format!("{table}: {line} (what, stored, counted)"));
-        }
-    }
-    Ok(problems)
+    let found = lines(connection, groups, &["what", "stored", "counted"]).await?;
+    Ok(found.into_iter().map(|line| format!("question_groups: {line} (category, stored, counted)")).collect())
 }
 
 /// The named columns of each row, as text.

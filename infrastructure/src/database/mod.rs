@@ -19,4 +19,5 @@ pub(crate) use monitor::Monitor;
 pub use options::{DatabaseOptions, DatabaseUrl, Durability};
 pub(crate) use scope::Scope;
 pub(crate) use stats::row_counts;
+pub(crate) use transaction::Transaction;
 pub(crate) use writer::Job;

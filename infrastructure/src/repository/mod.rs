@@ -8,8 +8,8 @@ mod rows;
 mod sessions;
 mod users;
 
+pub(crate) mod drift;
 pub(crate) mod moves;
-pub(crate) mod replay;
 
 use trivia_domain::StoreResult;
 use trivia_domain::ports::{

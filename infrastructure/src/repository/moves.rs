@@ -14,7 +14,7 @@ use trivia_domain::play::{Catalog, Changes, Command, Dimension, Outcome, Touched
 use trivia_domain::ports::{AnswerSubmission, AwardRequest, GrantRequest, PlayPort, ResetRequest, StartSession};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::players::{self, PlayerRows};
+use super::players::{self, Part, PlayerRows};
 use super::{Repository, rows, sessions};
 use crate::database::{Job, Scope};
 use crate::entity::{
@@ -124,7 +124,8 @@ async fn load(
     question_ids.extend(set.sessions.values().filter_map(|session| Some(session.open_question()?.question_id)));
     load_questions(connection, &question_ids, &mut set).await?;
     let categories = set.contents.values().map(|content| content.category().clone()).collect();
-    set.players = players::load(connection, &touched.users, &categories, days).await?;
+    let part = Part::Touched { categories: &categories, days };
+    set.players = players::load(connection, &touched.users, part).await?;
     if !touched.keys.is_empty() {
         let keys = touched.keys.iter().map(|(user, key)| (user.get(), key.get()));
         let known = Expr::tuple([Expr::col(ledger::Column::UserId), Expr::col(ledger::Column::Key)]).in_tuples(keys);

@@ -54,13 +54,43 @@ pub(super) async fn achievements(connection: &impl ConnectionTrait, id: UserId) 
         .collect()
 }
 
-/// The players with these ids who exist: profiles and achievements in full, tallies of all
-/// difficulties and of `categories`, scores of the periods that hold one of `days`.
+/// How much of the tallies and scores of players is wanted.
+pub(super) enum Part<'a> {
+    /// Everything.
+    Whole,
+    /// Tallies of all difficulties and of `categories`, scores of the periods that hold one of `days`.
+    Touched { categories: &'a BTreeSet<Category>, days: &'a BTreeSet<DayKey> },
+}
+
+impl Part<'_> {
+    fn tallies(&self) -> Condition {
+        match self {
+            Self::Whole => Condition::all(),
+            Self::Touched { categories, .. } => Condition::any()
+                .add(user_tallies::Column::Dimension.eq("difficulty"))
+                .add(user_tallies::Column::Name.is_in(categories.iter().map(Category::as_str))),
+        }
+    }
+
+    fn scores(&self) -> Condition {
+        match self {
+            Self::Whole => Condition::all(),
+            Self::Touched { days, .. } => Period::ALL.into_iter().fold(Condition::any(), |periods, period| {
+                let starts: BTreeSet<_> = days.iter().map(|day| period.start(*day).date()).collect();
+                let of_period = Condition::all()
+                    .add(rankings::Column::Period.eq(period.as_str()))
+                    .add(rankings::Column::StartsOn.is_in(starts));
+                periods.add(of_period)
+            }),
+        }
+    }
+}
+
+/// The players with these ids who exist: profiles and achievements, and a part of the rest.
 pub(super) async fn load(
     connection: &impl ConnectionTrait,
     ids: &BTreeSet<UserId>,
-    categories: &BTreeSet<Category>,
-    days: &BTreeSet<DayKey>,
+    part: Part<'_>,
 ) -> StoreResult<HashMap<UserId, PlayerState>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
@@ -88,12 +118,9 @@ pub(super) async fn load(
             state.achievements.insert(unlocked.achievement_id.clone(), unlocked);
         }
     }
-    let touched = Condition::any()
-        .add(user_tallies::Column::Dimension.eq("difficulty"))
-        .add(user_tallies::Column::Name.is_in(categories.iter().map(Category::as_str)));
     let tallies = user_tallies::Entity::find()
         .filter(user_tallies::Column::UserId.is_in(wanted()))
-        .filter(touched)
+        .filter(part.tallies())
         .all(connection)
         .await
         .during("loading tallies")?;
@@ -102,18 +129,9 @@ pub(super) async fn load(
             state.tallies.insert(dimension(&row)?, Tally::try_from(&row)?);
         }
     }
-    let mut periods = Condition::any();
-    for period in Period::ALL {
-        let starts: BTreeSet<_> = days.iter().map(|day| period.start(*day).date()).collect();
-        periods = periods.add(
-            Condition::all()
-                .add(rankings::Column::Period.eq(period.as_str()))
-                .add(rankings::Column::StartsOn.is_in(starts)),
-        );
-    }
     let scores = rankings::Entity::find()
         .filter(rankings::Column::UserId.is_in(wanted()))
-        .filter(periods)
+        .filter(part.scores())
         .all(connection)
         .await
         .during("loading scores")?;

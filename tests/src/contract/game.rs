@@ -19,8 +19,8 @@ use trivia_domain::model::{
     SessionKind, TimeLimit, UserId, UserProfile,
 };
 use trivia_domain::ports::{
-    AddOutcome, AnswerSubmission, AwardRequest, Clock, GrantRequest, RandomSource, ResetRequest, StartSession, Store,
-    UnitOfWork, Work,
+    AddOutcome, AnswerSubmission, AwardRequest, Clock, GrantRequest, MaintenancePort, RandomSource, ResetRequest,
+    StartSession, Store, UnitOfWork, Work,
 };
 use trivia_domain::{Refusal, StoreError, StoreResult};
 
@@ -44,6 +44,7 @@ pub trait Backend: Send + Sync + 'static {
 pub struct OpenStore {
     store: Arc<dyn Store>,
     keep: Box<dyn Any + Send + Sync>,
+    maintenance: Option<Arc<dyn MaintenancePort>>,
 }
 
 impl OpenStore {
@@ -56,7 +57,14 @@ impl OpenStore {
     /// A store that needs something else, such as its temporary directory.
     #[must_use]
     pub fn keeping(store: impl Store + 'static, keep: impl Any + Send + Sync) -> Self {
-        Self { store: Arc::new(store), keep: Box::new(keep) }
+        Self { store: Arc::new(store), keep: Box::new(keep), maintenance: None }
+    }
+
+    /// After the test every derived number must follow from the ledger.
+    #[must_use]
+    pub fn verified_by(mut self, maintenance: impl MaintenancePort + 'static) -> Self {
+        self.maintenance = Some(Arc::new(maintenance));
+        self
     }
 }
 
@@ -73,7 +81,13 @@ where
         eprintln!("{name}: not run, this backend has no server here");
         return;
     };
+    let maintenance = game.maintenance.clone();
+    let keep = Arc::clone(&game.keep);
     timeout(LIMIT, test(game)).await.expect("the test does not hang");
+    if let Some(maintenance) = maintenance {
+        assert_eq!(maintenance.verify().await.unwrap(), [], "L3: a number does not follow from the ledger");
+    }
+    drop(keep);
 }
 
 /// A store with a clock and chance that the test controls. Clones share all of them.
@@ -84,15 +98,16 @@ pub struct Game {
     pub(crate) random: Arc<SeededRandom>,
     backend: Arc<dyn Backend>,
     next: Arc<AtomicI64>,
-    _keep: Arc<dyn Any + Send + Sync>,
+    maintenance: Option<Arc<dyn MaintenancePort>>,
+    keep: Arc<dyn Any + Send + Sync>,
 }
 
 impl Game {
     async fn open(backend: Arc<dyn Backend>) -> Option<Self> {
         let clock = Arc::new(ManualClock::new("2026-03-04T12:00:00Z".parse().unwrap()));
         let random = Arc::new(SeededRandom::new(7));
-        let OpenStore { store, keep } = backend.open(clock.clone(), random.clone()).await?;
-        Some(Self { store, clock, random, backend, next: Arc::default(), _keep: Arc::from(keep) })
+        let OpenStore { store, keep, maintenance } = backend.open(clock.clone(), random.clone()).await?;
+        Some(Self { store, clock, random, backend, next: Arc::default(), maintenance, keep: Arc::from(keep) })
     }
 
     /// Another, empty store of the same backend.

@@ -1,0 +1,159 @@
+//! L3: every derived number follows from the ledger; a number that was changed by hand is named and mended.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection};
+use tempfile::TempDir;
+use trivia_domain::memory::{ManualClock, SeededRandom};
+use trivia_domain::model::{ChannelId, Drift, IdempotencyKey, Points, QuestionContent, SessionKind, TimeLimit, UserId};
+use trivia_domain::ports::{
+    AddOutcome, AnswerSubmission, AwardRequest, CheckOutcome, Clock, MaintenancePort, Repositories, StartSession,
+};
+use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, schema};
+
+/// A database in which two players have played, and a second way into its file.
+struct Played {
+    database: Database,
+    raw: DatabaseConnection,
+    _dir: TempDir,
+}
+
+impl Played {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("trivia.db");
+        let options = DatabaseOptions::new(DatabaseUrl::of_file(&path));
+        schema::up(&options, None).await.unwrap();
+        let clock = Arc::new(ManualClock::new("2026-03-04T12:00:00Z".parse().unwrap()));
+        let random = Arc::new(SeededRandom::new(3));
+        let database = Database::open(options, clock.clone(), random.clone()).await.unwrap();
+        let contents = (0..6).map(|number| {
+            let line = format!(
+                r#"{{"kind":"true_false","category":"Nature","difficulty":"easy","question":"Number {number}?","answer":true}}"#
+            );
+            serde_json::from_str::<QuestionContent>(&line).unwrap()
+        });
+        let added = database.questions().add(contents.collect()).await.unwrap();
+        let questions = added.into_iter().map(|outcome| match outcome {
+            AddOutcome::Added { id } => id,
+            other => panic!("{other:?}"),
+        });
+        let users = [1, 2].map(|id| UserId::new(id).unwrap());
+        for user in users {
+            database.users().get_or_create(user).await.unwrap();
+        }
+        let key = || IdempotencyKey::generate(clock.now(), random.as_ref());
+        let request = StartSession {
+            channel_id: ChannelId::new(1).unwrap(),
+            host: users[0],
+            kind: SessionKind::Normal,
+            questions: questions.collect(),
+            time_limit: TimeLimit::default(),
+        };
+        let session = database.play().start_session(request).await.unwrap();
+        for (position, asked) in session.questions.iter().enumerate() {
+            for (user_id, text) in [(users[0], "true"), (users[1], "false")] {
+                let question = database.questions().get(asked.question_id).await.unwrap();
+                let given = question.content.read(text).unwrap();
+                let submission = AnswerSubmission {
+                    key: key(),
+                    user_id,
+                    session_id: session.id,
+                    question_id: asked.question_id,
+                    given,
+                };
+                database.play().submit_answer(submission).await.unwrap();
+            }
+            database.play().advance(session.id, position).await.unwrap();
+        }
+        let award =
+            AwardRequest { key: key(), user_id: users[1], points: Points::small(7), reason: "a gift".to_owned() };
+        database.play().award(award).await.unwrap();
+        let raw = sea_orm::Database::connect(format!("sqlite://{}", path.display())).await.unwrap();
+        Self { database, raw, _dir: dir }
+    }
+
+    async fn change(&self, sql: &str) {
+        let changed = self.raw.execute_unprepared(sql).await.unwrap().rows_affected();
+        assert!(changed > 0, "nothing was changed by {sql}");
+    }
+}
+
+/// Changes by hand, with the table, key and column that `verify` must name.
+const CHANGES: &[(&str, &str, &str, &str)] = &[
+    ("UPDATE users SET total_points = total_points + 1 WHERE user_id = 1", "users", "1", "total_points"),
+    ("UPDATE users SET questions_correct = 0 WHERE user_id = 1", "users", "1", "questions_correct"),
+    ("UPDATE users SET best_streak = 99 WHERE user_id = 2", "users", "2", "best_streak"),
+    ("UPDATE users SET last_day = '2026-03-05' WHERE user_id = 2", "users", "2", "last_day"),
+    ("UPDATE users SET points_reached_at = NULL WHERE user_id = 1", "users", "1", "points_reached_at"),
+    ("UPDATE users SET preferred_difficulty = 'hard' WHERE user_id = 1", "users", "1", "preferred_difficulty"),
+    ("UPDATE user_achievements SET bonus = 51 WHERE user_id = 1", "user_achievements", "1/hot_streak", "bonus"),
+    ("DELETE FROM user_achievements WHERE user_id = 1", "user_achievements", "1/hot_streak", "*"),
+    (
+        "INSERT INTO user_achievements VALUES (2, 'hot_streak', 1, '2026-03-04T12:00:00+00:00', 50)",
+        "user_achievements",
+        "2/hot_streak",
+        "*",
+    ),
+    (
+        "UPDATE user_tallies SET answered = 9 WHERE user_id = 1 AND dimension = 'category'",
+        "user_tallies",
+        "1/category/Nature",
+        "answered",
+    ),
+    (
+        "DELETE FROM user_tallies WHERE user_id = 2 AND dimension = 'difficulty'",
+        "user_tallies",
+        "2/difficulty/easy",
+        "*",
+    ),
+    ("UPDATE rankings SET points = 1 WHERE user_id = 2 AND period = 'week'", "rankings", "2/week/2026-03-02", "points"),
+    (
+        "UPDATE rankings SET reached_at = '2026-03-04T13:00:00+00:00' WHERE user_id = 1 AND period = 'day'",
+        "rankings",
+        "1/day/2026-03-04",
+        "reached_at",
+    ),
+    ("DELETE FROM rankings WHERE user_id = 1 AND period = 'month'", "rankings", "1/month/2026-03-01", "*"),
+    ("UPDATE question_counters SET times_asked = 40 WHERE question_id = 1", "question_counters", "1", "times_asked"),
+    ("UPDATE question_counters SET times_correct = 0 WHERE question_id = 2", "question_counters", "2", "times_correct"),
+    ("DELETE FROM question_counters WHERE question_id = 3", "question_counters", "3", "times_asked"),
+];
+
+#[tokio::test]
+async fn l3_every_changed_number_is_named_and_mended() {
+    let played = Played::new().await;
+    let database = &played.database;
+    assert_eq!(database.verify().await.unwrap(), []);
+    let before = database.users().get(UserId::new(1).unwrap()).await.unwrap();
+    for (sql, table, id, column) in CHANGES {
+        played.change(sql).await;
+        let names = |drift: &Drift| drift.table == *table && drift.id == *id && drift.column == *column;
+        let drift = database.verify().await.unwrap();
+        assert!(drift.iter().any(names), "{sql}\n{drift:#?}");
+        assert!(drift.iter().all(|drift| drift.stored != drift.folded), "{drift:#?}");
+        assert!(matches!(database.check().await, CheckOutcome::Bad { .. }), "{sql}");
+        assert_eq!(database.rebuild().await.unwrap(), drift, "{sql}");
+        assert_eq!(database.verify().await.unwrap(), [], "{sql}");
+    }
+    assert_eq!(database.users().get(UserId::new(1).unwrap()).await.unwrap(), before);
+    assert_eq!(database.check().await, CheckOutcome::Ok);
+}
+
+#[tokio::test]
+async fn l3_a_rebuild_of_what_is_right_changes_nothing() {
+    let played = Played::new().await;
+    let users = played.database.users();
+    let id = UserId::new(1).unwrap();
+    let before = (users.get(id).await.unwrap(), users.breakdown(id).await.unwrap());
+    assert_eq!(played.database.rebuild().await.unwrap(), []);
+    assert_eq!((users.get(id).await.unwrap(), users.breakdown(id).await.unwrap()), before);
+}
+
+#[tokio::test]
+async fn l3_a_gap_in_the_ledger_is_damage() {
+    let played = Played::new().await;
+    played.change("DELETE FROM ledger WHERE user_id = 1 AND seq = 2").await;
+    let CheckOutcome::Bad { problems } = played.database.check().await else { panic!("the gap was not seen") };
+    assert!(problems.iter().any(|problem| problem.contains("ledger of user 1")), "{problems:?}");
+}
