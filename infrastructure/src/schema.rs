@@ -84,7 +84,7 @@ pub(crate) async fn require_current(options: &DatabaseOptions) -> StoreResult<()
         return Ok(());
     }
     let reason = match status.applied.last() {
-        Some(version) => format!("its schema is at {version}, {} migrations are missing", status.pending.len()),
+        Some(version) => format!("its schema is at {version}, {} behind this program", status.pending.len()),
         None => "it has no schema yet".to_owned(),
     };
     Err(StoreError::Incompatible { what: name(options), reason })

@@ -33,9 +33,14 @@ pub(super) struct Args {
 pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandResult {
     let result = app.with_database(async |database| load(database, args).await).await;
     let report = match result {
-        Err(Failure::Import(ImportError::Rejected { report })) => return Err(rejected(&report)),
+        Err(Failure::Import(ImportError::Rejected { report })) => {
+            return Err(rejected(&report, "correct the records, or import without --strict"));
+        }
         other => other?,
     };
+    if report.rejected > 0 && report.accepted + report.duplicates == 0 {
+        return Err(rejected(&report, "correct the records, or name another format with --format"));
+    }
     tell(&report, args.dry_run, output)?;
     output.report(&report)?;
     Ok(Verdict::Good)
@@ -77,8 +82,8 @@ fn tell(report: &ImportReport, dry_run: bool, output: &mut Output) -> Result<(),
     )
 }
 
-/// A strict import that stopped, with the places to look at.
-fn rejected(report: &ImportReport) -> Failure {
+/// An import that wrote nothing, with the places to look at.
+fn rejected(report: &ImportReport, hint: &'static str) -> Failure {
     let lines: Vec<String> = report.diagnostics.iter().take(SHOWN).map(line).collect();
     let message = format!(
         "{} of {} records are no questions; nothing was written\n  {}",
@@ -86,7 +91,7 @@ fn rejected(report: &ImportReport) -> Failure {
         report.read,
         lines.join("\n  ")
     );
-    Failure::new(message, "correct the records, or import without --strict")
+    Failure::new(message, hint)
 }
 
 fn line(diagnostic: &Diagnostic) -> String {

@@ -165,6 +165,30 @@ fn questions_are_imported_once() {
 }
 
 #[test]
+fn real_question_files_give_their_golden_numbers() {
+    let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/questions");
+    if !fs::exists(shared).unwrap() {
+        eprintln!("not run: {shared} is not here");
+        return;
+    }
+    let bench = Bench::empty();
+    bench.run(["migrate", "up"]).expect(0);
+    let counts = |path: &str| {
+        let report = bench.json(["import".to_owned(), format!("{shared}/{path}")]);
+        ["read", "accepted", "duplicates", "contradictions", "rejected"].map(|key| report[key].as_u64().unwrap())
+    };
+    assert_eq!(counts("opentdb/opentdb.json"), [5_250, 5_249, 1, 1, 0]);
+    assert_eq!(counts("opentdb/opentdb.json"), [5_250, 0, 5_250, 0, 0]);
+    let bench = Bench::empty();
+    bench.run(["migrate", "up"]).expect(0);
+    let report = bench.json(["import".to_owned(), format!("{shared}/opentriviaqa/categories")]);
+    let found =
+        ["read", "accepted", "duplicates", "contradictions", "rejected"].map(|key| report[key].as_u64().unwrap());
+    assert_eq!(found, [49_716, 49_203, 513, 4, 0]);
+    bench.run(["check"]).expect(0);
+}
+
+#[test]
 fn what_is_exported_is_imported_again_unchanged() {
     let (source, target) = (Bench::ready(), Bench::empty());
     let file = target.path("all.jsonl");

@@ -125,6 +125,36 @@ fn a_bad_line_of_a_question_file_is_named() {
 }
 
 #[test]
+fn a_file_without_a_single_question_is_a_failure() {
+    let bench = Bench::ready();
+    let before = bench.json(["stats"])["questions_count"].clone();
+    bench.write("q.jsonl", "{\"kind\":\"true_false\"\n");
+    bench.run(["import", "q.jsonl"]).expect_error(1, &["nothing was written", "--format"]);
+    assert_eq!(bench.json(["stats"])["questions_count"], before);
+}
+
+#[tokio::test]
+async fn a_changed_number_is_verified_and_rebuilt() {
+    let bench = Bench::ready();
+    bench.run(["simulate", "--players", "5", "--answers", "50", "--concurrency", "4"]).expect(0);
+    assert_eq!(bench.json(["verify"])["drift"], json!([]));
+    alter(&bench.path("data/trivia.db"), "UPDATE users SET best_streak = 999").await;
+    let found = Ended(bench.command(["verify", "--json"]).output().unwrap()).expect(3).document();
+    let drift = &found["drift"][0];
+    assert_eq!(
+        (&drift["table"], &drift["column"], &drift["stored"]),
+        (&json!("users"), &json!("best_streak"), &json!("999"))
+    );
+    assert!(drift["id"].is_string() && drift["folded"].is_string());
+    bench.run(["check"]).expect(3);
+    let mended = bench.json(["rebuild"]);
+    assert_eq!(mended["drift"], found["drift"]);
+    assert_eq!(mended["backup"]["verified"], true);
+    bench.run(["verify"]).expect(0);
+    bench.run(["rebuild"]).expect(0);
+}
+
+#[test]
 fn a_damaged_backup_is_found_and_not_restored() {
     let bench = Bench::ready();
     let good = bench.json(["backup", "create"]);
