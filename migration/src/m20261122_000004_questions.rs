@@ -134,8 +134,12 @@ async fn create_question_counters(manager: &SchemaManager<'_>) -> Result<(), DbE
         .col(big_integer("question_id").primary_key())
         .col(big_integer("times_asked").default(0).check(Expr::col("times_asked").gte(0)))
         .col(big_integer("times_correct").default(0).check(Expr::col("times_correct").gte(0)))
+        .col(big_integer("opening_asked").default(0).check(Expr::col("opening_asked").gte(0)))
+        .col(big_integer("opening_correct").default(0).check(Expr::col("opening_correct").gte(0)))
         .foreign_key(&mut to_questions("question_counters"))
         .check(Expr::col("times_correct").lte(Expr::col("times_asked")))
+        .check(Expr::col("opening_asked").lte(Expr::col("times_asked")))
+        .check(Expr::col("opening_correct").lte(Expr::col("times_correct")))
         .take();
     manager.create_table(table).await
 }
@@ -291,6 +295,8 @@ fn truth(answer: &str) -> Result<bool, String> {
 }
 
 async fn carry_over(db: &impl ConnectionTrait) -> Result<(), DbErr> {
+    // what the original counted is also what the ledger starts from
+    const COUNTERS: [&str; 5] = ["question_id", "times_asked", "times_correct", "opening_asked", "opening_correct"];
     const QUESTION: [&str; 16] = [
         "id",
         "version",
@@ -356,11 +362,12 @@ async fn carry_over(db: &impl ConnectionTrait) -> Result<(), DbErr> {
                 (*size).into(),
                 question.created_at.into(),
             ]);
-            counters.push(vec![question.id.into(), question.times_asked.into(), question.times_correct.into()]);
+            let (asked, correct) = (question.times_asked, question.times_correct);
+            counters.push(vec![question.id.into(), asked.into(), correct.into(), asked.into(), correct.into()]);
             *size += 1;
         }
         rows::insert(db, "questions", &QUESTION, questions).await?;
-        rows::insert(db, "question_counters", &["question_id", "times_asked", "times_correct"], counters).await?;
+        rows::insert(db, "question_counters", &COUNTERS, counters).await?;
         quarantine::write(db, &QUESTIONS, notes).await?;
     }
     let groups = groups.into_iter().map(|((category, difficulty, kind), size)| {

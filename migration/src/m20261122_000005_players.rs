@@ -2,12 +2,17 @@
 //!
 //! One step, because all these tables refer to `users`, which is rebuilt.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 use sea_orm_migration::sea_orm::{DbBackend, FromQueryResult, Statement};
 use serde_json::{Value as Json, json};
-use trivia_domain::model::{AchievementId, DayKey, Difficulty, OpeningBalance, Period, Points, SessionKind, WeekStart};
+use trivia_domain::model::{
+    AchievementId, DayKey, Difficulty, OpeningAchievement, OpeningBalance, OpeningWeek, Period, Points, SessionKind,
+    WeekStart,
+};
 use uuid::Uuid;
 
 use crate::original::{
@@ -42,6 +47,7 @@ impl MigrationTrait for Migration {
             carry_users_over(db).await?;
             carry_achievements_over(db).await?;
             carry_rankings_over(db).await?;
+            open_ledger(db).await?;
             drop_all(manager, &["weekly_rankings", "user_achievements_v1", "users_v1"]).await?;
         }
         Ok(())
@@ -303,10 +309,18 @@ impl Player {
         ])
     }
 
+    /// When the ledger begins for this player.
+    fn begins_at(&self) -> DateTime<Utc> {
+        self.last_played.unwrap_or(self.created_at)
+    }
+
     /// What no fact explains; `None` when there is nothing to explain.
-    fn opening(&self) -> Result<Option<OpeningBalance>, DbErr> {
+    fn opening(
+        &self,
+        weekly: Vec<OpeningWeek>,
+        achievements: Vec<OpeningAchievement>,
+    ) -> Result<Option<OpeningBalance>, DbErr> {
         let negative = |error: std::num::TryFromIntError| DbErr::Type(error.to_string());
-        let refused = |error: trivia_domain::StoreError| DbErr::Type(error.to_string());
         let balance = OpeningBalance {
             total_points: Points::new(self.total_points).map_err(refused)?,
             questions_answered: self.questions_answered.try_into().map_err(negative)?,
@@ -317,9 +331,25 @@ impl Player {
             preferred_difficulty: self.preferred_difficulty.as_deref().and_then(|name| name.parse().ok()),
             daily_challenge_completed: self.daily_challenge_completed.map(DayKey::new),
             weekly_challenge_completed: self.weekly_challenge_completed.map(DayKey::new),
+            weekly,
+            achievements,
         };
         Ok((balance != OpeningBalance::default()).then_some(balance))
     }
+}
+
+fn refused(error: trivia_domain::StoreError) -> DbErr {
+    DbErr::Type(error.to_string())
+}
+
+/// The next players of a table in order of their ids; none when all were read.
+async fn players(db: &impl ConnectionTrait, table: &str, after: i64) -> Result<Vec<Player>, DbErr> {
+    let sql = format!(
+        "SELECT {} FROM {table} WHERE user_id > ? ORDER BY user_id LIMIT {}",
+        USERS.columns.join(", "),
+        rows::CHUNK
+    );
+    Player::find_by_statement(Statement::from_sql_and_values(DbBackend::Sqlite, sql, [after.into()])).all(db).await
 }
 
 fn preferred_difficulty(row: &Row) -> Result<Option<String>, String> {
@@ -336,9 +366,8 @@ fn known(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
 }
 
 async fn carry_users_over(db: &impl ConnectionTrait) -> Result<(), DbErr> {
-    const USER: [&str; 13] = [
+    const USER: [&str; 12] = [
         "user_id",
-        "last_seq",
         "total_points",
         "points_reached_at",
         "questions_answered",
@@ -351,15 +380,13 @@ async fn carry_users_over(db: &impl ConnectionTrait) -> Result<(), DbErr> {
         "preferred_difficulty",
         "created_at",
     ];
-    const ENTRY: [&str; 10] =
-        ["user_id", "seq", "key", "kind", "at", "day", "points", "total_points", "streak", "opening"];
     let mut reader = original::Reader::new(&USERS, "users_v1", &[]);
     loop {
         let chunk = reader.next(db).await?;
         if chunk.is_empty() {
             return Ok(());
         }
-        let (mut users, mut entries, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut users, mut notes) = (Vec::new(), Vec::new());
         for row in chunk {
             let (player, problems) = match Player::read(&row) {
                 Ok(read) => read,
@@ -371,13 +398,10 @@ async fn carry_users_over(db: &impl ConnectionTrait) -> Result<(), DbErr> {
             if let Some(problem) = problems.into_line() {
                 notes.push(Note::new(&USERS, row, problem, true));
             }
-            let at = player.last_played.unwrap_or(player.created_at);
-            let opening = player.opening()?;
             users.push(vec![
                 player.user_id.into(),
-                i64::from(opening.is_some()).into(),
                 player.total_points.into(),
-                Some(at).filter(|_| player.total_points > 0).into(),
+                Some(player.begins_at()).filter(|_| player.total_points > 0).into(),
                 player.questions_answered.into(),
                 player.questions_correct.into(),
                 player.current_streak.into(),
@@ -388,33 +412,20 @@ async fn carry_users_over(db: &impl ConnectionTrait) -> Result<(), DbErr> {
                 player.preferred_difficulty.into(),
                 player.created_at.into(),
             ]);
-            if let Some(opening) = opening {
-                let opening = serde_json::to_value(opening).map_err(|error| DbErr::Json(error.to_string()))?;
-                entries.push(vec![
-                    player.user_id.into(),
-                    1.into(),
-                    Uuid::from_u64_pair(0, player.user_id.cast_unsigned()).into(),
-                    "opening".into(),
-                    at.into(),
-                    DayKey::of(at).date().into(),
-                    player.total_points.into(),
-                    player.total_points.into(),
-                    player.current_streak.into(),
-                    opening.into(),
-                ]);
-            }
         }
         rows::insert(db, "users", &USER, users).await?;
-        rows::insert(db, "ledger", &ENTRY, entries).await?;
         quarantine::write(db, &USERS, notes).await?;
     }
 }
 
-/// Column with the `last_seq` of the row's player; null when there is no such player.
-const LAST_SEQ: (&str, &str) = ("last_seq", "(SELECT last_seq FROM users WHERE users.user_id = old.user_id)");
+/// Column with the id of the row's player; null when there is no such player.
+const PLAYER: (&str, &str) = ("player", "(SELECT user_id FROM users WHERE users.user_id = old.user_id)");
+
+/// Number of the opening in a player's ledger.
+const OPENING_SEQ: i64 = 1;
 
 async fn carry_achievements_over(db: &impl ConnectionTrait) -> Result<(), DbErr> {
-    let mut reader = original::Reader::new(&USER_ACHIEVEMENTS, "user_achievements_v1 AS old", &[LAST_SEQ]);
+    let mut reader = original::Reader::new(&USER_ACHIEVEMENTS, "user_achievements_v1 AS old", &[PLAYER]);
     loop {
         let chunk = reader.next(db).await?;
         if chunk.is_empty() {
@@ -422,8 +433,8 @@ async fn carry_achievements_over(db: &impl ConnectionTrait) -> Result<(), DbErr>
         }
         let (mut achievements, mut notes) = (Vec::new(), Vec::new());
         for mut row in chunk {
-            let last_seq = row.take("last_seq");
-            match achievement(&row, &last_seq) {
+            let player = row.take("player");
+            match achievement(&row, &player) {
                 Ok((values, problem)) => {
                     achievements.push(values);
                     if let Some(problem) = problem {
@@ -440,18 +451,20 @@ async fn carry_achievements_over(db: &impl ConnectionTrait) -> Result<(), DbErr>
 }
 
 /// Its bonus is 0, because what it paid is part of the opening balance.
-fn achievement(row: &Row, last_seq: &Json) -> Result<(Vec<sea_query::Value>, Option<String>), String> {
+fn achievement(row: &Row, player: &Json) -> Result<(Vec<sea_query::Value>, Option<String>), String> {
     let user_id = row.id("user_id")?;
-    let seq = last_seq.as_i64().ok_or_else(|| format!("user {user_id} does not exist or is in quarantine"))?;
+    if player.is_null() {
+        return Err(format!("user {user_id} does not exist or is in quarantine"));
+    }
     let id = AchievementId::new(row.text("achievement_id")?.unwrap_or_default()).map_err(|error| error.to_string())?;
     let mut problems = Problems::default();
     let unlocked_at = problems.or(row.instant("unlocked_at"), None).unwrap_or(UNKNOWN);
-    let values = vec![user_id.into(), id.as_str().into(), seq.into(), unlocked_at.into(), 0.into()];
+    let values = vec![user_id.into(), id.as_str().into(), OPENING_SEQ.into(), unlocked_at.into(), 0.into()];
     Ok((values, problems.into_line()))
 }
 
 async fn carry_rankings_over(db: &impl ConnectionTrait) -> Result<(), DbErr> {
-    let mut reader = original::Reader::new(&WEEKLY_RANKINGS, "weekly_rankings AS old", &[LAST_SEQ]);
+    let mut reader = original::Reader::new(&WEEKLY_RANKINGS, "weekly_rankings AS old", &[PLAYER]);
     loop {
         let chunk = reader.next(db).await?;
         if chunk.is_empty() {
@@ -459,8 +472,8 @@ async fn carry_rankings_over(db: &impl ConnectionTrait) -> Result<(), DbErr> {
         }
         let (mut rankings, mut notes) = (Vec::new(), Vec::new());
         for mut row in chunk {
-            let last_seq = row.take("last_seq");
-            match ranking(&row, &last_seq) {
+            let player = row.take("player");
+            match ranking(&row, &player) {
                 Ok(values) => rankings.push(values),
                 Err(problem) => notes.push(Note::new(&WEEKLY_RANKINGS, row, problem, false)),
             }
@@ -472,9 +485,9 @@ async fn carry_rankings_over(db: &impl ConnectionTrait) -> Result<(), DbErr> {
 }
 
 /// When the points were reached is not known, so equal ones stand in order of the player's id.
-fn ranking(row: &Row, last_seq: &Json) -> Result<Vec<sea_query::Value>, String> {
+fn ranking(row: &Row, player: &Json) -> Result<Vec<sea_query::Value>, String> {
     let user_id = row.id("user_id")?;
-    if last_seq.is_null() {
+    if player.is_null() {
         return Err(format!("user {user_id} does not exist or is in quarantine"));
     }
     let monday = row.date("week_start")?.ok_or("week_start is missing")?;
@@ -482,6 +495,81 @@ fn ranking(row: &Row, last_seq: &Json) -> Result<Vec<sea_query::Value>, String> 
     let reached_at = monday.and_time(NaiveTime::MIN).and_utc();
     let points = row.count("points")?;
     Ok(vec![user_id.into(), Period::Week.as_str().into(), monday.into(), points.into(), reached_at.into()])
+}
+
+/// Writes the first fact of every player who has something: all that the other tables now hold.
+async fn open_ledger(db: &impl ConnectionTrait) -> Result<(), DbErr> {
+    const ENTRY: [&str; 10] =
+        ["user_id", "seq", "key", "kind", "at", "day", "points", "total_points", "streak", "opening"];
+    let mut after = -1;
+    loop {
+        let players = players(db, "users", after).await?;
+        let Some(last) = players.last() else { break };
+        let mut weeks = opening_weeks(db, after, last.user_id).await?;
+        let mut unlocked = opening_achievements(db, after, last.user_id).await?;
+        after = last.user_id;
+        let mut entries = Vec::with_capacity(players.len());
+        for player in players {
+            let weeks = weeks.remove(&player.user_id).unwrap_or_default();
+            let unlocked = unlocked.remove(&player.user_id).unwrap_or_default();
+            let Some(opening) = player.opening(weeks, unlocked)? else { continue };
+            let opening = serde_json::to_value(opening).map_err(|error| DbErr::Json(error.to_string()))?;
+            let at = player.begins_at();
+            entries.push(vec![
+                player.user_id.into(),
+                OPENING_SEQ.into(),
+                Uuid::from_u64_pair(0, player.user_id.cast_unsigned()).into(),
+                "opening".into(),
+                at.into(),
+                DayKey::of(at).date().into(),
+                player.total_points.into(),
+                player.total_points.into(),
+                player.current_streak.into(),
+                opening.into(),
+            ]);
+        }
+        rows::insert(db, "ledger", &ENTRY, entries).await?;
+    }
+    let opened = format!("UPDATE users SET last_seq = {OPENING_SEQ} WHERE user_id IN (SELECT user_id FROM ledger)");
+    db.execute_unprepared(&opened).await?;
+    Ok(())
+}
+
+/// The weeks of the players with an id above `after`, up to `last`.
+async fn opening_weeks(
+    db: &impl ConnectionTrait,
+    after: i64,
+    last: i64,
+) -> Result<HashMap<i64, Vec<OpeningWeek>>, DbErr> {
+    let sql = "SELECT user_id, starts_on, points FROM rankings WHERE user_id > ? AND user_id <= ? \
+               ORDER BY user_id, starts_on";
+    let select = Statement::from_sql_and_values(DbBackend::Sqlite, sql, [after.into(), last.into()]);
+    let mut weeks: HashMap<_, Vec<_>> = HashMap::new();
+    for row in db.query_all_raw(select).await? {
+        let week_start = WeekStart::new(row.try_get("", "starts_on")?).map_err(refused)?;
+        let points = Points::new(row.try_get("", "points")?).map_err(refused)?;
+        weeks.entry(row.try_get("", "user_id")?).or_default().push(OpeningWeek { week_start, points });
+    }
+    Ok(weeks)
+}
+
+/// The achievements of the players with an id above `after`, up to `last`.
+async fn opening_achievements(
+    db: &impl ConnectionTrait,
+    after: i64,
+    last: i64,
+) -> Result<HashMap<i64, Vec<OpeningAchievement>>, DbErr> {
+    let sql = "SELECT user_id, achievement_id, unlocked_at FROM user_achievements WHERE user_id > ? AND user_id <= ? \
+               ORDER BY user_id, achievement_id";
+    let select = Statement::from_sql_and_values(DbBackend::Sqlite, sql, [after.into(), last.into()]);
+    let mut achievements: HashMap<_, Vec<_>> = HashMap::new();
+    for row in db.query_all_raw(select).await? {
+        let id: String = row.try_get("", "achievement_id")?;
+        let achievement_id = AchievementId::new(&id).map_err(refused)?;
+        let unlocked = OpeningAchievement { achievement_id, unlocked_at: row.try_get("", "unlocked_at")? };
+        achievements.entry(row.try_get("", "user_id")?).or_default().push(unlocked);
+    }
+    Ok(achievements)
 }
 
 /// Puts the rows of a table back that were kept in quarantine only and whose player exists.
@@ -504,13 +592,7 @@ async fn put_back(db: &impl ConnectionTrait, table: &OriginalTable) -> Result<()
 async fn carry_users_back(db: &impl ConnectionTrait) -> Result<(), DbErr> {
     let mut after = -1;
     loop {
-        let sql = format!(
-            "SELECT {} FROM users_v2 WHERE user_id > ? ORDER BY user_id LIMIT {}",
-            USERS.columns.join(", "),
-            rows::CHUNK
-        );
-        let select = Statement::from_sql_and_values(DbBackend::Sqlite, sql, [after.into()]);
-        let players = Player::find_by_statement(select).all(db).await?;
+        let players = players(db, "users_v2", after).await?;
         let Some(last) = players.last() else { return Ok(()) };
         after = last.user_id;
         let originals = quarantine::originals(db, &USERS, players.iter().map(|player| player.user_id)).await?;

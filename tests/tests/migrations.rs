@@ -5,13 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
+use chrono::{DateTime, NaiveDate};
 use sea_orm::sqlx::sqlite::SqliteJournalMode;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use serde_json::Value as Json;
 use tempfile::TempDir;
-use trivia_domain::model::{DayKey, Fact, IdempotencyKey, LedgerEntry, QuestionContent, UserId, UserProfile};
+use trivia_domain::memory::{ManualClock, SeededRandom};
+use trivia_domain::model::{
+    AchievementId, Category, ChannelId, DayKey, Difficulty, Fact, Given, IdempotencyKey, LedgerEntry, PeriodScore,
+    Points, QuestionBody, QuestionContent, QuestionId, SessionKind, Tally, TimeLimit, UserAchievement, UserId,
+    UserProfile,
+};
 use trivia_domain::play::{Catalog, PlayerState, fold};
+use trivia_domain::ports::{AddOutcome, AnswerSubmission, Repositories, StartSession, Store};
+use trivia_infrastructure::{DatabaseOptions, DatabaseUrl};
 use trivia_migration::{Migrator, MigratorTrait, original};
 use uuid::Uuid;
 
@@ -42,6 +51,24 @@ async fn odd_original(directory: &TempDir, name: &str) -> PathBuf {
     let db = open(&file, false).await;
     db.execute_unprepared(ORIGINAL_SCHEMA).await.unwrap();
     db.execute_unprepared(ORIGINAL_ROWS).await.unwrap();
+    db.close().await.unwrap();
+    file
+}
+
+/// One with more players than a step reads at a time, each with weeks and achievements.
+async fn crowded_original(directory: &TempDir) -> PathBuf {
+    let file = odd_original(directory, "crowded.db").await;
+    let db = open(&file, false).await;
+    let crowd = "WITH RECURSIVE crowd(id) AS (SELECT 1001 UNION ALL SELECT id + 1 FROM crowd WHERE id < 2100)";
+    for (columns, values) in [
+        ("users (user_id, total_points)", "SELECT id, id % 3 FROM crowd"),
+        ("weekly_rankings (user_id, week_start, points)", "SELECT id, '2025-09-15', id FROM crowd"),
+        ("weekly_rankings (user_id, week_start, points)", "SELECT id, '2025-09-08', 7 FROM crowd"),
+        ("user_achievements (user_id, achievement_id)", "SELECT id, 'unstoppable' FROM crowd"),
+        ("user_achievements (user_id, achievement_id)", "SELECT id, 'hot_streak' FROM crowd"),
+    ] {
+        db.execute_unprepared(&format!("INSERT INTO {columns} {crowd} {values}")).await.unwrap();
+    }
     db.close().await.unwrap();
     file
 }
@@ -404,8 +431,8 @@ async fn every_oddity_is_carried_over_or_kept_in_quarantine() {
             "2|1|120|2025-10-17T17:29:47+00:00|9|6|0|3|2025-10-17T17:29:47+00:00|easy|2025-09-08T09:00:00+00:00",
             "3|1|120|2025-09-19T10:01:05.001001+00:00|7|6|1|3|2025-09-19T10:01:05.001001+00:00|medium|2025-09-19T10:00:05.500+00:00",
             "4|1|20|2025-09-19T10:00:05+00:00|2|1|1|1|2025-09-19T10:00:05+00:00|easy|2025-09-19T10:00:05+00:00",
-            "5|0|0|0|0|0|0|-|-|1970-01-01T00:00:00+00:00",
-            "6|0|0|0|0|0|0|-|-|2025-09-20T01:02:03+00:00",
+            "5|1|0|0|0|0|0|-|-|1970-01-01T00:00:00+00:00",
+            "6|1|0|0|0|0|0|-|-|2025-09-20T01:02:03+00:00",
             "7|1|0|0|0|0|0|2025-10-01T10:00:00.250+00:00|medium|2025-09-08T09:00:00.300+00:00",
             "8|1|0|3|0|0|0|2025-10-02T10:00:00.000002+00:00|easy|2025-09-08T09:00:00.300+00:00",
             "9|1|10|1970-01-01T00:00:00+00:00|1|1|1|1|-|-|1970-01-01T00:00:00+00:00",
@@ -501,7 +528,7 @@ async fn every_oddity_is_carried_over_or_kept_in_quarantine() {
             "1|hot_streak|1|2025-09-09T16:18:12+00:00|0",
             "1|weekly_perfect|1|2025-09-19T10:01:05.001001+00:00|0",
             "1399999999999999999|unstoppable|1|2025-10-01T00:00:00+00:00|0",
-            "5|trivia_rookie|0|1970-01-01T00:00:00+00:00|0",
+            "5|trivia_rookie|1|1970-01-01T00:00:00+00:00|0",
             "2|galaxy_expert|1|1970-01-01T00:00:00+00:00|0",
         ].map(str::to_owned).into_iter().collect::<Vec<_>>()
     );
@@ -578,62 +605,176 @@ async fn every_oddity_is_carried_over_or_kept_in_quarantine() {
     );
 }
 
+/// Everything that is stored about a player.
+async fn stored_player(db: &impl ConnectionTrait, row: &sea_orm::QueryResult) -> PlayerState {
+    let user_id = UserId::new(row.try_get("", "user_id").unwrap()).unwrap();
+    let day = |column| row.try_get::<Option<NaiveDate>>("", column).unwrap().map(DayKey::new);
+    let profile = UserProfile {
+        user_id,
+        last_seq: count(row, "last_seq"),
+        total_points: points(row, "total_points"),
+        points_reached_at: row.try_get("", "points_reached_at").unwrap(),
+        questions_answered: count(row, "questions_answered"),
+        questions_correct: count(row, "questions_correct"),
+        current_streak: count(row, "current_streak"),
+        best_streak: count(row, "best_streak"),
+        day_streak: count(row, "day_streak"),
+        best_day_streak: count(row, "best_day_streak"),
+        last_day: day("last_day"),
+        last_played: row.try_get("", "last_played").unwrap(),
+        preferred_difficulty: row
+            .try_get::<Option<String>>("", "preferred_difficulty")
+            .unwrap()
+            .map(|name| name.parse().unwrap()),
+        daily_challenges: count(row, "daily_challenges"),
+        weekly_challenges: count(row, "weekly_challenges"),
+        daily_challenge_completed: day("daily_challenge_completed"),
+        weekly_challenge_completed: day("weekly_challenge_completed"),
+        created_at: row.try_get("", "created_at").unwrap(),
+    };
+    let mut player = PlayerState { profile, ..PlayerState::new(user_id, DateTime::UNIX_EPOCH) };
+    for row in query(db, &format!("SELECT * FROM rankings WHERE user_id = {user_id}")).await {
+        let period: String = row.try_get("", "period").unwrap();
+        let tally = Tally {
+            answered: count(&row, "answered"),
+            correct: count(&row, "correct"),
+            points: points(&row, "points"),
+        };
+        let score = PeriodScore { tally, reached_at: row.try_get("", "reached_at").unwrap() };
+        let starts_on = DayKey::new(row.try_get("", "starts_on").unwrap());
+        player.scores.insert((period.parse().unwrap(), starts_on), score);
+    }
+    for row in query(db, &format!("SELECT * FROM user_achievements WHERE user_id = {user_id}")).await {
+        let achievement_id = AchievementId::new(&row.try_get::<String>("", "achievement_id").unwrap()).unwrap();
+        let achievement = UserAchievement {
+            user_id,
+            achievement_id: achievement_id.clone(),
+            seq: count(&row, "seq"),
+            unlocked_at: row.try_get("", "unlocked_at").unwrap(),
+            bonus: points(&row, "bonus"),
+        };
+        player.achievements.insert(achievement_id, achievement);
+    }
+    player
+}
+
+fn count(row: &sea_orm::QueryResult, column: &str) -> u64 {
+    row.try_get::<i64>("", column).unwrap().try_into().unwrap()
+}
+
+fn points(row: &sea_orm::QueryResult, column: &str) -> Points {
+    row.try_get::<i64>("", column).unwrap().try_into().unwrap()
+}
+
 #[tokio::test]
-async fn the_ledger_explains_every_profile() {
+async fn l3_l20_the_ledger_explains_every_player() {
     let directory = TempDir::new().unwrap();
-    for file in originals(&directory, "trivia.db").await {
+    let crowded = crowded_original(&directory).await;
+    for file in originals(&directory, "trivia.db").await.into_iter().chain([crowded]) {
         let db = open(&file, true).await;
         original::adopt(&db).await.unwrap();
         Migrator::up(&db, None).await.unwrap();
         let users = query(&db, "SELECT * FROM users").await;
+        let (mut scores, mut achievements) = (0, 0);
         for row in &users {
-            let user_id = UserId::new(row.try_get("", "user_id").unwrap()).unwrap();
-            let count = |column| u64::try_from(row.try_get::<i64>("", column).unwrap()).unwrap();
-            let day = |column| row.try_get::<Option<chrono::NaiveDate>>("", column).unwrap().map(DayKey::new);
-            let stored = UserProfile {
-                user_id,
-                last_seq: count("last_seq"),
-                total_points: row.try_get::<i64>("", "total_points").unwrap().try_into().unwrap(),
-                points_reached_at: row.try_get("", "points_reached_at").unwrap(),
-                questions_answered: count("questions_answered"),
-                questions_correct: count("questions_correct"),
-                current_streak: count("current_streak"),
-                best_streak: count("best_streak"),
-                day_streak: count("day_streak"),
-                best_day_streak: count("best_day_streak"),
-                last_day: day("last_day"),
-                last_played: row.try_get("", "last_played").unwrap(),
-                preferred_difficulty: row
-                    .try_get::<Option<String>>("", "preferred_difficulty")
-                    .unwrap()
-                    .map(|name| name.parse().unwrap()),
-                daily_challenges: count("daily_challenges"),
-                weekly_challenges: count("weekly_challenges"),
-                daily_challenge_completed: day("daily_challenge_completed"),
-                weekly_challenge_completed: day("weekly_challenge_completed"),
-                created_at: row.try_get("", "created_at").unwrap(),
-            };
-            let mut folded = PlayerState::new(user_id, stored.created_at);
+            let stored = stored_player(&db, row).await;
+            let user_id = stored.profile.user_id;
+            let mut folded = PlayerState::new(user_id, stored.profile.created_at);
             for row in query(&db, &format!("SELECT * FROM ledger WHERE user_id = {user_id} ORDER BY seq")).await {
                 let opening = serde_json::from_value(row.try_get("", "opening").unwrap()).unwrap();
                 let entry = LedgerEntry {
                     user_id,
-                    seq: row.try_get::<i64>("", "seq").unwrap().try_into().unwrap(),
+                    seq: count(&row, "seq"),
                     key: IdempotencyKey::new(row.try_get::<Uuid>("", "key").unwrap()),
                     at: row.try_get("", "at").unwrap(),
                     day: DayKey::new(row.try_get("", "day").unwrap()),
                     fact: Fact::Opening(opening),
                 };
                 let receipt = fold(&mut folded, &entry, &Catalog::default()).unwrap();
-                let column = |name| row.try_get::<i64>("", name).unwrap();
-                assert_eq!(receipt.points.get(), column("points"));
-                assert_eq!(receipt.total_points.get(), column("total_points"));
-                assert_eq!(i64::try_from(receipt.streak).unwrap(), column("streak"));
+                assert_eq!(receipt.points, points(&row, "points"));
+                assert_eq!(receipt.total_points, points(&row, "total_points"));
+                assert_eq!(receipt.streak, count(&row, "streak"));
+                assert_eq!(receipt.unlocked, []);
+                assert_eq!(row.try_get::<Option<Json>>("", "unlocked").unwrap(), None);
             }
-            assert_eq!(folded.profile, stored);
+            assert_eq!(folded, stored);
+            scores += folded.scores.len();
+            achievements += folded.achievements.len();
         }
-        assert!(users.len() > 10);
+        // nothing is stored that the loop did not see
+        assert!(users.len() > 10 && scores > 0 && achievements > 0);
+        for (table, explained) in [("rankings", scores), ("user_achievements", achievements), ("user_tallies", 0)] {
+            let stored = number(&db, &format!("SELECT count(*) FROM {table}")).await;
+            assert_eq!(stored, i64::try_from(explained).unwrap(), "{table}");
+        }
     }
+}
+
+/// Counters that are not what was carried over and the answers in the ledger together.
+const UNEXPLAINED_COUNTERS: &str = "SELECT concat_ws('|', c.question_id, times_asked, times_correct, opening_asked, opening_correct) \
+     FROM question_counters c LEFT JOIN \
+          (SELECT question_id, count(*) AS asked, sum(correct) AS correct FROM ledger WHERE kind = 'answer' \
+           GROUP BY question_id) l ON l.question_id = c.question_id \
+     WHERE times_asked <> opening_asked + coalesce(asked, 0) OR times_correct <> opening_correct + coalesce(correct, 0)";
+
+#[tokio::test]
+async fn l3_l20_the_ledger_explains_every_counter() {
+    let directory = TempDir::new().unwrap();
+    for file in originals(&directory, "trivia.db").await {
+        let db = open(&file, true).await;
+        original::adopt(&db).await.unwrap();
+        Migrator::up(&db, None).await.unwrap();
+        assert_eq!(texts(&db, UNEXPLAINED_COUNTERS).await, Vec::<String>::new());
+
+        // an answer adds to what was carried, and a question of ours has nothing carried
+        let most = "SELECT * FROM question_counters ORDER BY opening_correct DESC LIMIT 1";
+        let most = &query(&db, most).await[0];
+        let value = |column| most.try_get::<i64>("", column).unwrap();
+        let (asked, right) = (value("opening_asked"), value("opening_correct"));
+        assert!(right > 0);
+        let clock = Arc::new(ManualClock::new("2026-03-04T12:00:00Z".parse().unwrap()));
+        let options = DatabaseOptions::new(DatabaseUrl::of_file(&file));
+        let store = trivia_infrastructure::Database::open(options, clock, Arc::new(SeededRandom::new(7)));
+        let store = store.await.unwrap();
+        let category = Category::new("Ours").unwrap();
+        let ours = QuestionBody::TrueFalse { answer: true };
+        let ours = QuestionContent::new(ours, "This one is ours.", category, Difficulty::Easy).unwrap();
+        let [AddOutcome::Added { id: ours }] = store.questions().add(vec![ours]).await.unwrap()[..] else {
+            panic!("the question is not new");
+        };
+        for (question, expected) in [
+            (QuestionId::new(value("question_id")).unwrap(), [asked + 1, right + 1, asked, right]),
+            (ours, [1, 1, 0, 0]),
+        ] {
+            answer_rightly(&store, question).await;
+            let counters = format!(
+                "SELECT concat_ws('|', times_asked, times_correct, opening_asked, opening_correct) \
+                 FROM question_counters WHERE question_id = {question}"
+            );
+            assert_eq!(texts(&db, &counters).await, [expected.map(|number| number.to_string()).join("|")]);
+        }
+        assert_eq!(texts(&db, UNEXPLAINED_COUNTERS).await, Vec::<String>::new());
+    }
+}
+
+async fn answer_rightly(store: &impl Store, question_id: QuestionId) {
+    let question = store.questions().get(question_id).await.unwrap();
+    let given = match question.content.body() {
+        QuestionBody::MultipleChoice { correct, .. } => Given::Choice(*correct),
+        QuestionBody::TrueFalse { answer } => Given::Truth(*answer),
+        QuestionBody::FillBlank { answer, .. } => Given::Text(answer.clone()),
+    };
+    let user_id = store.users().get_or_create(UserId::new(5001).unwrap()).await.unwrap().user_id;
+    let request = StartSession {
+        channel_id: ChannelId::new(question_id.get()).unwrap(),
+        host: user_id,
+        kind: SessionKind::Normal,
+        questions: vec![question_id],
+        time_limit: TimeLimit::default(),
+    };
+    let session_id = store.play().start_session(request).await.unwrap().id;
+    let key = IdempotencyKey::new(Uuid::from_u64_pair(0, question_id.get().cast_unsigned()));
+    store.play().submit_answer(AnswerSubmission { key, user_id, session_id, question_id, given }).await.unwrap();
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AchievementId, Category, DayKey, Difficulty, Given, IdempotencyKey, Points, QuestionId, SessionId, SessionKind,
-    UserId,
+    UserId, WeekStart,
 };
 
 /// One line of the append-only ledger. Everything else that is stored about a player follows from these.
@@ -71,6 +71,30 @@ pub struct OpeningBalance {
     pub daily_challenge_completed: Option<DayKey>,
     /// Day on which the last weekly challenge was completed.
     pub weekly_challenge_completed: Option<DayKey>,
+    /// Points of weeks, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weekly: Vec<OpeningWeek>,
+    /// Achievements by id; what they paid is part of the points.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub achievements: Vec<OpeningAchievement>,
+}
+
+/// Points of a week that no fact explains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpeningWeek {
+    /// The week.
+    pub week_start: WeekStart,
+    /// Points in it.
+    pub points: Points,
+}
+
+/// An achievement that no fact explains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpeningAchievement {
+    /// Which one.
+    pub achievement_id: AchievementId,
+    /// When it was unlocked.
+    pub unlocked_at: DateTime<Utc>,
 }
 
 /// An answer, with all that the fold needs: rebuilding reads nothing but the ledger.

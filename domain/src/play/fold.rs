@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 
 use super::Catalog;
 use crate::error::{StoreError, StoreResult};
@@ -128,8 +128,8 @@ impl PlayerState {
         Ok(true)
     }
 
-    fn open(&mut self, balance: &OpeningBalance, at: DateTime<Utc>) -> StoreResult<()> {
-        self.add_points(balance.total_points, at)?;
+    fn open(&mut self, balance: &OpeningBalance, entry: &LedgerEntry) -> StoreResult<()> {
+        self.add_points(balance.total_points, entry.at)?;
         let profile = &mut self.profile;
         profile.questions_answered += balance.questions_answered;
         profile.questions_correct += balance.questions_correct;
@@ -139,6 +139,24 @@ impl PlayerState {
         profile.preferred_difficulty = balance.preferred_difficulty;
         profile.daily_challenge_completed = balance.daily_challenge_completed;
         profile.weekly_challenge_completed = balance.weekly_challenge_completed;
+        for week in &balance.weekly {
+            let monday = week.week_start.date();
+            let tally = Tally { points: week.points, ..Tally::default() };
+            // nobody knows when, so equal points of a carried week stand in order of the player's id
+            let reached_at = monday.and_time(NaiveTime::MIN).and_utc();
+            self.scores.insert((Period::Week, DayKey::new(monday)), PeriodScore { tally, reached_at });
+        }
+        for achievement in &balance.achievements {
+            let unlocked = UserAchievement {
+                user_id: entry.user_id,
+                achievement_id: achievement.achievement_id.clone(),
+                seq: entry.seq,
+                unlocked_at: achievement.unlocked_at,
+                // what it paid is part of the points
+                bonus: Points::ZERO,
+            };
+            self.achievements.insert(unlocked.achievement_id.clone(), unlocked);
+        }
         Ok(())
     }
 
@@ -190,7 +208,7 @@ pub fn fold(state: &mut PlayerState, entry: &LedgerEntry, catalog: &Catalog) -> 
         }
         Fact::Opening(balance) => {
             points = balance.total_points;
-            state.open(balance, entry.at)?;
+            state.open(balance, entry)?;
         }
         Fact::Reset => state.reset(),
     }
@@ -219,7 +237,7 @@ pub fn fold(state: &mut PlayerState, entry: &LedgerEntry, catalog: &Catalog) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::IdempotencyKey;
+    use crate::model::{IdempotencyKey, OpeningAchievement, OpeningWeek, WeekStart};
 
     fn entry(state: &PlayerState, fact: Fact) -> LedgerEntry {
         let at = DateTime::UNIX_EPOCH;
@@ -256,6 +274,34 @@ mod tests {
         assert_eq!(state.profile.total_points.get(), 50);
         assert_eq!(state.achievements.len(), 1);
         assert_eq!(state.achievements[&id("hot_streak")].seq, 1);
+    }
+
+    #[test]
+    fn l3_an_opening_gives_what_it_lists_and_pays_nothing() {
+        let catalog = Catalog::default();
+        let mut state = PlayerState::new(UserId::new(1).unwrap(), DateTime::UNIX_EPOCH);
+        let week_start = WeekStart::new("2025-09-08".parse().unwrap()).unwrap();
+        let unlocked_at = "2025-09-09T16:18:12Z".parse().unwrap();
+        let balance = OpeningBalance {
+            total_points: Points::small(340),
+            best_streak: 5,
+            weekly: vec![OpeningWeek { week_start, points: Points::small(100) }],
+            achievements: vec![OpeningAchievement { achievement_id: id("hot_streak"), unlocked_at }],
+            ..OpeningBalance::default()
+        };
+        let opening = entry(&state, Fact::Opening(balance));
+        let receipt = fold(&mut state, &opening, &catalog).unwrap();
+        assert_eq!((receipt.points.get(), receipt.total_points.get(), receipt.unlocked), (340, 340, vec![]));
+        let tally = Tally { points: Points::small(100), ..Tally::default() };
+        let reached_at = "2025-09-08T00:00:00Z".parse().unwrap();
+        let week = (Period::Week, DayKey::new(week_start.date()));
+        assert_eq!(state.scores, BTreeMap::from([(week, PeriodScore { tally, reached_at })]));
+        let unlocked = &state.achievements[&id("hot_streak")];
+        assert_eq!((unlocked.seq, unlocked.unlocked_at, unlocked.bonus), (1, unlocked_at, Points::ZERO));
+
+        let grant = entry(&state, Fact::Grant { achievement_id: id("hot_streak") });
+        let receipt = fold(&mut state, &grant, &catalog).unwrap();
+        assert_eq!((receipt.total_points.get(), receipt.unlocked.contains(&id("hot_streak"))), (340, false));
     }
 
     #[test]

@@ -18,7 +18,7 @@ INSERT INTO questions (id, version, content_key, stem_key, language, category, d
 INSERT INTO question_versions VALUES (7001, 1, '{"kind":"multiple_choice"}', '2026-11-01T10:00:00+00:00');
 INSERT INTO question_groups VALUES
     ('New', 'easy', 'multiple_choice', 1), ('New', 'hard', 'fill_blank', 1), ('New', 'easy', 'true_false', 0);
-INSERT INTO question_counters VALUES (7001, 3, 2);
+INSERT INTO question_counters VALUES (7001, 3, 2, 0, 0);
 INSERT INTO game_sessions VALUES
     (x'019a0000000070008000000000000001', 600, 5001, 'normal', 'finished', 30000, 0, '2026-11-01T10:00:00+00:00', '2026-11-01T10:00:20.5+00:00'),
     (x'019a0000000070008000000000000002', 600, 5001, 'weekly', 'live', 30000, 1, '2026-11-02T10:00:00+00:00', NULL),
