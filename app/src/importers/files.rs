@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::error::ImportError;
 use super::input::Input;
 use super::report::Diagnostic;
-use super::run::ImportError;
 use super::{Format, Parser, Place, Record};
 
 /// How much of a file is looked at to tell its format.

@@ -9,6 +9,7 @@
 
 mod draft;
 mod encoding;
+mod error;
 mod files;
 mod input;
 mod jsonl;
@@ -26,9 +27,10 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use trivia_domain::model::QuestionContent;
 
+pub(crate) use self::error::ImportError;
 use self::input::Input;
 pub(crate) use self::report::{Diagnostic, ImportReport};
-pub(crate) use self::run::{ImportError, ImportOptions, import};
+pub(crate) use self::run::{ImportOptions, import};
 
 /// Longest record in bytes: any valid question fits, even when JSON escapes each of its characters.
 const MAX_RECORD: usize = 1024 * 1024;

@@ -14,9 +14,10 @@ use trivia_domain::model::{
 };
 use trivia_domain::ports::{QuestionFilter, Repositories};
 
+use super::error::ImportError;
 use super::input::Input;
 use super::report::ImportReport;
-use super::run::{ImportError, ImportOptions, import};
+use super::run::{ImportOptions, import};
 use super::{Fix, Format, MAX_RECORD, Parsed};
 
 const OPENTDB: &str = r#"
