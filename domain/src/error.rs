@@ -127,7 +127,7 @@ pub enum Refusal {
     /// Fewer questions match than were wanted.
     #[error("only {available} questions match, {wanted} were wanted")]
     NotEnoughQuestions {
-        /// How many match.
+        /// How many match; for a scope that reuses nothing, how many of them were not picked before.
         available: u64,
         /// How many were wanted.
         wanted: u64,

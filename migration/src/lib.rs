@@ -22,6 +22,7 @@ mod m20261122_000002_quarantine;
 mod m20261122_000003_sessions;
 mod m20261122_000004_questions;
 mod m20261122_000005_players;
+mod m20261122_000006_picks;
 
 /// All steps in order; `schema_version` says which ones have run.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_sessions::Migration),
             Box::new(m20261122_000004_questions::Migration),
             Box::new(m20261122_000005_players::Migration),
+            Box::new(m20261122_000006_picks::Migration),
         ]
     }
 

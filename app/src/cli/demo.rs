@@ -241,6 +241,7 @@ impl Stage {
             count: QUESTIONS,
             exclude: self.asked.clone(),
             seed: self.random.next_u64(),
+            scope: None,
         };
         let questions = store.questions().pick(&pick).await?;
         self.asked.extend(questions.iter().map(|question| question.id));

@@ -12,7 +12,10 @@ use trivia_domain::model::{
     AchievementId, Board, Category, ChannelId, DayKey, Difficulty, GameSession, Given, IdempotencyKey, Period, Points,
     Question, QuestionBody, QuestionContent, Receipt, SessionKind, Standing, TimeLimit, UserId,
 };
-use trivia_domain::ports::{AnswerSubmission, PickRequest, QuestionFilter, Repositories, StartSession, Store};
+use trivia_domain::ports::{
+    AnswerSubmission, PickOwner, PickRequest, PickScope, QuestionFilter, Repositories, StartSession, Store,
+    WhenExhausted,
+};
 use trivia_domain::{Refusal, StoreError, StoreResult};
 
 use super::{CommandResult, Verdict};
@@ -117,7 +120,9 @@ impl<'a> Game<'a> {
         let seed = args.seed.unwrap_or_else(|| app.random.next_u64());
         let user = store.users().get_or_create(args.user).await?.user_id;
         let filter = QuestionFilter { category: args.category.clone(), difficulty: args.difficulty, kind: None };
-        let pick = PickRequest { filter, count: args.questions, exclude: Vec::new(), seed };
+        // nobody is asked the same twice while there is something new
+        let scope = PickScope { of: PickOwner::Player(user), exhausted: WhenExhausted::ReuseOldest };
+        let pick = PickRequest { filter, count: args.questions, exclude: Vec::new(), seed, scope: Some(scope) };
         let questions = store.questions().pick(&pick).await.map_err(|error| match error {
             StoreError::Refused(refusal @ Refusal::NotEnoughQuestions { .. }) => Failure::new(
                 refusal.to_string(),

@@ -155,7 +155,8 @@ impl Bench<'_> {
         expect(added.iter().all(|one| matches!(one, AddOutcome::Added { .. })), "a new question is not added")?;
         let again = questions.add(contents.clone()).await?;
         expect(again.iter().all(|one| matches!(one, AddOutcome::Duplicate { .. })), "a question is added twice")?;
-        let request = |count| PickRequest { filter: QuestionFilter::default(), count, exclude: Vec::new(), seed: 7 };
+        let request =
+            |count| PickRequest { filter: QuestionFilter::default(), count, exclude: Vec::new(), seed: 7, scope: None };
         let picked = questions.pick(&request(3)).await?;
         expect(picked == questions.pick(&request(3)).await?, "the same seed picks other questions")?;
         let last = picked.last().map(|question| question.id).unwrap_or(QuestionId::new(0)?);

@@ -245,6 +245,7 @@ impl Simulation {
                 count: self.questions,
                 exclude: Vec::new(),
                 seed: random.next_u64(),
+                scope: None,
             };
             let questions = self.store.questions().pick(&request).await?;
             let session = self.start(channel, players[0], &questions).await?;

@@ -34,6 +34,7 @@ mod rankings;
 mod sessions;
 mod users;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -41,9 +42,10 @@ use async_trait::async_trait;
 use self::questions::Shelf;
 pub use self::{clock::ManualClock, random::SeededRandom};
 use crate::error::StoreResult;
+use crate::model::QuestionId;
 use crate::play::{Catalog, WorkingSet};
 use crate::ports::{
-    AchievementRepository, Clock, ErasedWork, PlayPort, QuestionRepository, RandomSource, RankingRepository,
+    AchievementRepository, Clock, ErasedWork, PickOwner, PlayPort, QuestionRepository, RandomSource, RankingRepository,
     Repositories, SessionRepository, Store, UnitOfWork, UserRepository,
 };
 
@@ -73,6 +75,8 @@ struct State {
     version: u64,
     play: WorkingSet,
     questions: Shelf,
+    /// What was picked for whom, the oldest pick first; a question is there once.
+    picks: HashMap<PickOwner, Vec<QuestionId>>,
 }
 
 /// The repositories over one state: that of the store, or the copy of a unit of work.

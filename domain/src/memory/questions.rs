@@ -4,17 +4,22 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{State, Tables};
-use crate::error::{Refusal, StoreError, StoreResult};
+use crate::error::{StoreError, StoreResult};
 use crate::model::{
     Category, ContentKey, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind, StemKey,
 };
-use crate::play::draw;
-use crate::ports::{AddOutcome, PickRequest, QuestionFilter, QuestionGroup, QuestionRepository};
+use crate::play::choose;
+use crate::ports::{AddOutcome, PickOwner, PickRequest, QuestionFilter, QuestionGroup, QuestionRepository};
 
 type Group = (Category, Difficulty, QuestionKind);
 
 fn group_of(content: &QuestionContent) -> Group {
     (content.category().clone(), content.difficulty(), content.kind())
+}
+
+fn is_meant(filter: &QuestionFilter, question: &Question) -> bool {
+    let content = &question.content;
+    filter.matches(content.category(), content.difficulty(), content.kind())
 }
 
 /// The newest versions of all questions, and what finds them.
@@ -132,6 +137,44 @@ impl State {
         self.questions.insert(question);
         Ok(contradicted.map_or(AddOutcome::Added { id }, |with| AddOutcome::Contradiction { id, with }))
     }
+
+    fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>> {
+        let (_, picked) = self.choose(&[], request)?;
+        Ok(picked)
+    }
+
+    /// Picks without repeats, and remembers what was picked.
+    fn pick_for(&mut self, owner: PickOwner, request: &PickRequest) -> StoreResult<Vec<Question>> {
+        let mut seen = self.picks.get(&owner).cloned().unwrap_or_default();
+        let (starts_over, picked) = self.choose(&seen, request)?;
+        if starts_over {
+            seen.retain(|id| !self.questions.questions.get(id).is_some_and(|one| is_meant(&request.filter, one)));
+        }
+        let fresh: Vec<QuestionId> = picked.iter().map(|question| question.id).collect();
+        seen.retain(|id| !fresh.contains(id));
+        seen.extend(fresh);
+        self.picks.insert(owner, seen);
+        Ok(picked)
+    }
+
+    /// Whether what matches is to be forgotten, and the questions that are chosen.
+    fn choose(&self, seen: &[QuestionId], request: &PickRequest) -> StoreResult<(bool, Vec<Question>)> {
+        let shelf = &self.questions;
+        let matching: Vec<QuestionId> = shelf
+            .groups
+            .iter()
+            .filter(|((category, difficulty, kind), _)| request.filter.matches(category, *difficulty, *kind))
+            .flat_map(|(_, ids)| ids)
+            .copied()
+            .collect();
+        let places: HashMap<QuestionId, u64> = matching.iter().copied().zip(0..).collect();
+        let excluded: HashSet<u64> = request.exclude.iter().filter_map(|id| places.get(id)).copied().collect();
+        let seen: Vec<u64> = seen.iter().filter_map(|id| places.get(id)).copied().collect();
+        let choice = choose(matching.len() as u64, &excluded, &seen, request)?;
+        let ids = choice.places.into_iter().filter_map(|place| matching.get(usize::try_from(place).ok()?));
+        let picked = ids.map(|id| shelf.get(*id).cloned()).collect::<StoreResult<_>>()?;
+        Ok((choice.starts_over, picked))
+    }
 }
 
 #[async_trait]
@@ -146,11 +189,10 @@ impl QuestionRepository for Tables {
 
     async fn list(&self, filter: &QuestionFilter, page: Page) -> StoreResult<Vec<Question>> {
         let state = self.read();
-        let matching = state.questions.questions.values().filter(|question| {
-            let content = &question.content;
-            page.after.is_none_or(|after| question.id.get() > after)
-                && filter.matches(content.category(), content.difficulty(), content.kind())
-        });
+        let matching =
+            state.questions.questions.values().filter(|question| {
+                page.after.is_none_or(|after| question.id.get() > after) && is_meant(filter, question)
+            });
         Ok(matching.take(page.limit as usize).cloned().collect())
     }
 
@@ -166,27 +208,10 @@ impl QuestionRepository for Tables {
     }
 
     async fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>> {
-        let state = self.read();
-        let shelf = &state.questions;
-        let matching: Vec<QuestionId> = shelf
-            .groups
-            .iter()
-            .filter(|((category, difficulty, kind), _)| request.filter.matches(category, *difficulty, *kind))
-            .flat_map(|(_, ids)| ids)
-            .copied()
-            .collect();
-        let excluded: HashSet<QuestionId> = request.exclude.iter().copied().collect();
-        let available = matching.iter().filter(|id| !excluded.contains(id)).count() as u64;
-        let wanted = u64::from(request.count);
-        if available < wanted {
-            return Err(Refusal::NotEnoughQuestions { available, wanted }.into());
+        match request.scope {
+            None => self.read().pick(request),
+            Some(scope) => self.write().pick_for(scope.of, request),
         }
-        draw(matching.len() as u64, request.seed)
-            .filter_map(|place| matching.get(usize::try_from(place).ok()?))
-            .filter(|id| !excluded.contains(id))
-            .take(request.count as usize)
-            .map(|id| shelf.get(*id).cloned())
-            .collect()
     }
 
     async fn add(&self, contents: Vec<QuestionContent>) -> StoreResult<Vec<AddOutcome>> {

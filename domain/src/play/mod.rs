@@ -14,6 +14,6 @@ mod working_set;
 pub use achievements::Catalog;
 pub use command::{Command, Outcome, Touched};
 pub use fold::{Dimension, PlayerState, fold};
-pub use picking::draw;
+pub use picking::{Choice, choose, draw};
 pub use rules::{RULE_VERSION, points_for};
 pub use working_set::{Changes, WorkingSet};

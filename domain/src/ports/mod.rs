@@ -23,7 +23,9 @@ pub use maintenance::{
     CheckOutcome, DatabaseStats, HealthCheck, HealthReport, HealthStatus, MaintenancePort, PoolStats,
 };
 pub use play::{AnswerSubmission, AwardRequest, GrantRequest, PlayPort, ResetRequest, StartSession};
-pub use questions::{AddOutcome, PickRequest, QuestionFilter, QuestionGroup, QuestionRepository};
+pub use questions::{
+    AddOutcome, PickOwner, PickRequest, PickScope, QuestionFilter, QuestionGroup, QuestionRepository, WhenExhausted,
+};
 pub use random::RandomSource;
 pub use rankings::RankingRepository;
 pub use sessions::SessionRepository;

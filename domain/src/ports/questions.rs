@@ -2,7 +2,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreResult;
-use crate::model::{Category, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind};
+use crate::model::{
+    Category, ChannelId, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind, UserId,
+};
 
 /// Questions: a store of its own kind, where the same question is kept once.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -26,7 +28,14 @@ pub trait QuestionRepository: Send + Sync {
     /// Draws questions, each at most once, uniformly over what matches and is neither retired nor
     /// excluded. The same seed on the same questions draws the same.
     ///
-    /// Returns `Refused(NotEnoughQuestions)` when fewer match; it never loops.
+    /// With a scope, what was picked for its owner before is left out too, and what is returned is
+    /// remembered in the same transaction: two picks at once never give one owner the same question,
+    /// and a work that fails forgets its picks. The same seed on the same questions and picks draws
+    /// the same. The cost grows with the owner's picks, because all of them are looked up, and not
+    /// with the number of all questions.
+    ///
+    /// Returns `Refused(NotEnoughQuestions)` when fewer match, or when the scope says so; then nothing
+    /// is remembered or forgotten.
     async fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>>;
 
     /// Adds questions, all or none, and says of each what became of it, in the same order.
@@ -84,6 +93,37 @@ pub struct PickRequest {
     pub exclude: Vec<QuestionId>,
     /// Chance: take it from a [`RandomSource`](super::RandomSource).
     pub seed: u64,
+    /// For whom no question may come twice; `None` remembers nothing.
+    pub scope: Option<PickScope>,
+}
+
+/// Picking without repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PickScope {
+    /// Whose picks are remembered.
+    pub of: PickOwner,
+    /// What happens when too few questions are left that were not picked before.
+    pub exhausted: WhenExhausted,
+}
+
+/// Whose picks are remembered; each owner has a memory of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PickOwner {
+    /// One player, wherever he plays.
+    Player(UserId),
+    /// One channel, whoever plays there.
+    Channel(ChannelId),
+}
+
+/// What happens when fewer questions than wanted match and were not picked before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WhenExhausted {
+    /// The pick is refused.
+    Error,
+    /// What was not picked before comes first, then what was picked longest ago.
+    ReuseOldest,
+    /// The owner's picks that match the filter are forgotten, and all that match can be picked again.
+    Reset,
 }
 
 /// How many questions can be picked of one category, difficulty and kind.

@@ -37,8 +37,13 @@ impl QuizService {
         count: u32,
     ) -> StoreResult<(GameSession, Question)> {
         self.store.users().get_or_create(host).await?;
-        let request =
-            PickRequest { filter: QuestionFilter::default(), count, exclude: vec![], seed: self.random.next_u64() };
+        let request = PickRequest {
+            filter: QuestionFilter::default(),
+            count,
+            exclude: vec![],
+            seed: self.random.next_u64(),
+            scope: None,
+        };
         let questions = self.store.questions().pick(&request).await?;
         let session = StartSession {
             channel_id: channel,

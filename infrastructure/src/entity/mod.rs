@@ -5,6 +5,7 @@ pub(crate) mod game_sessions;
 pub(crate) mod ledger;
 pub(crate) mod live_sessions;
 pub(crate) mod maintenance_runs;
+pub(crate) mod picks;
 pub(crate) mod question_counters;
 pub(crate) mod question_groups;
 pub(crate) mod question_versions;

@@ -1,6 +1,7 @@
 //! The repositories: one struct, one file for each port.
 
 mod achievements;
+mod picking;
 mod players;
 mod questions;
 mod rankings;

@@ -9,18 +9,16 @@ use sea_orm::{
     QuerySelect,
 };
 use trivia_domain::model::{Category, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind};
-use trivia_domain::play::draw;
 use trivia_domain::ports::{AddOutcome, PickRequest, QuestionFilter, QuestionGroup, QuestionRepository};
-use trivia_domain::{Refusal, StoreError, StoreResult};
+use trivia_domain::{StoreError, StoreResult};
 
+use super::picking::pick;
 use super::{Repository, rows};
 use crate::entity::{question_counters, question_groups, question_versions, questions};
 use crate::error::{During, bad_row};
 
 /// Rows of one insert: seventeen values each stay below SQLite's limit of 32,766.
-const CHUNK: usize = 500;
-/// Places that one query looks up while picking.
-const PROBES: usize = 32;
+pub(super) const CHUNK: usize = 500;
 
 #[async_trait]
 impl QuestionRepository for Repository {
@@ -56,8 +54,14 @@ impl QuestionRepository for Repository {
     }
 
     async fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>> {
-        let snapshot = self.scope.snapshot("picking questions").await?;
-        pick(&*snapshot, request).await
+        if request.scope.is_none() {
+            let snapshot = self.scope.snapshot("picking questions").await?;
+            return pick(&*snapshot, request).await;
+        }
+        let writing = self.scope.write("picking questions without repeats").await?;
+        let picked = pick(&*writing, request).await?;
+        writing.commit().await?;
+        Ok(picked)
     }
 
     async fn add(&self, contents: Vec<QuestionContent>) -> StoreResult<Vec<AddOutcome>> {
@@ -115,27 +119,31 @@ impl QuestionRepository for Repository {
 
 /// What is picked from together: a question has a dense place, its ordinal, in its group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct GroupKey {
-    category: Category,
-    difficulty: Difficulty,
-    kind: QuestionKind,
+pub(super) struct GroupKey {
+    pub(super) category: Category,
+    pub(super) difficulty: Difficulty,
+    pub(super) kind: QuestionKind,
 }
 
 impl GroupKey {
-    fn of(content: &QuestionContent) -> Self {
+    pub(super) fn of(content: &QuestionContent) -> Self {
         Self { category: content.category().clone(), difficulty: content.difficulty(), kind: content.kind() }
+    }
+
+    pub(super) fn parse(category: &str, difficulty: &str, kind: &str) -> StoreResult<Self> {
+        Ok(Self { category: Category::new(category)?, difficulty: difficulty.parse()?, kind: kind.parse()? })
     }
 
     fn group(self, size: u64) -> QuestionGroup {
         QuestionGroup { category: self.category, difficulty: self.difficulty, kind: self.kind, size }
     }
 
-    fn matches(&self, filter: &QuestionFilter) -> bool {
+    pub(super) fn matches(&self, filter: &QuestionFilter) -> bool {
         filter.matches(&self.category, self.difficulty, self.kind)
     }
 
     /// The questions of the group.
-    fn condition(&self) -> Condition {
+    pub(super) fn condition(&self) -> Condition {
         Condition::all()
             .add(questions::Column::Category.eq(self.category.as_str()))
             .add(questions::Column::Difficulty.eq(self.difficulty.as_str()))
@@ -144,18 +152,14 @@ impl GroupKey {
 }
 
 /// Sizes of all groups; there are as many as categories times nine, so they are read whole.
-struct Groups(BTreeMap<GroupKey, u64>);
+pub(super) struct Groups(pub(super) BTreeMap<GroupKey, u64>);
 
 impl Groups {
-    async fn load(connection: &impl ConnectionTrait) -> StoreResult<Self> {
+    pub(super) async fn load(connection: &impl ConnectionTrait) -> StoreResult<Self> {
         let rows = question_groups::Entity::find().all(connection).await.during("reading question groups")?;
         let groups = rows.into_iter().map(|row| {
-            let bad = |error: StoreError| bad_row("question_groups", &row.category, error);
-            let key = GroupKey {
-                category: Category::new(&row.category).map_err(bad)?,
-                difficulty: row.difficulty.parse().map_err(bad)?,
-                kind: row.question_type.parse().map_err(bad)?,
-            };
+            let key = GroupKey::parse(&row.category, &row.difficulty, &row.question_type)
+                .map_err(|error| bad_row("question_groups", &row.category, error))?;
             let size = u64::try_from(row.size).map_err(|error| bad_row("question_groups", &row.category, error))?;
             Ok((key, size))
         });
@@ -218,64 +222,6 @@ async fn find(connection: &impl ConnectionTrait, id: QuestionId) -> StoreResult<
 async fn row(connection: &impl ConnectionTrait, id: QuestionId) -> StoreResult<questions::Model> {
     let mut found = questions::Entity::find_by_id(id.get()).all(connection).await.during("finding a question")?;
     found.pop().ok_or_else(|| StoreError::missing("question", id))
-}
-
-/// Draws places of the groups that match and looks them up, until enough are not excluded.
-async fn pick(connection: &impl ConnectionTrait, request: &PickRequest) -> StoreResult<Vec<Question>> {
-    let groups = Groups::load(connection).await?;
-    let groups: Vec<_> = groups.0.into_iter().filter(|(key, _)| key.matches(&request.filter)).collect();
-    let total = groups.iter().map(|(_, size)| size).sum();
-    let excluded: HashSet<_> = request.exclude.iter().collect();
-    let wanted = request.count as usize;
-    let mut places = draw(total, request.seed);
-    let mut picked: Vec<Question> = Vec::with_capacity(wanted.min(PROBES));
-    while picked.len() < wanted {
-        let probes = (wanted - picked.len()).min(PROBES);
-        let drawn: Vec<_> = places.by_ref().take(probes).filter_map(|place| locate(&groups, place)).collect();
-        if drawn.is_empty() {
-            let (available, wanted) = (picked.len() as u64, u64::from(request.count));
-            return Err(Refusal::NotEnoughQuestions { available, wanted }.into());
-        }
-        let probed = drawn.iter().fold(Condition::any(), |any, (key, ordinal)| {
-            any.add(key.condition().add(questions::Column::Ordinal.eq(rows::stored(*ordinal))))
-        });
-        let found = questions::Entity::find()
-            .find_also_related(question_counters::Entity)
-            .filter(probed)
-            .all(connection)
-            .await
-            .during("picking questions")?;
-        let mut found: HashMap<_, _> = found
-            .into_iter()
-            .map(|row| {
-                let ordinal = row.0.ordinal;
-                let question = rows::question(row)?;
-                Ok(((GroupKey::of(&question.content), ordinal), question))
-            })
-            .collect::<StoreResult<_>>()?;
-        // in the order of the draw, so that the same seed gives the same list
-        for (key, ordinal) in drawn {
-            let question = found.remove(&(key.clone(), Some(rows::stored(ordinal)))).ok_or_else(|| {
-                let id = format!("{}/{}/{}", key.category, key.difficulty, key.kind);
-                bad_row("question_groups", id, format!("no question has place {ordinal}"))
-            })?;
-            if !excluded.contains(&question.id) {
-                picked.push(question);
-            }
-        }
-    }
-    Ok(picked)
-}
-
-/// The group and the place in it of a place among all.
-fn locate(groups: &[(GroupKey, u64)], mut place: u64) -> Option<(GroupKey, u64)> {
-    for (key, size) in groups {
-        if place < *size {
-            return Some((key.clone(), place));
-        }
-        place -= size;
-    }
-    None
 }
 
 /// A question that others of a list are compared with.

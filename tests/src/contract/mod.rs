@@ -69,6 +69,18 @@ macro_rules! contract_tests {
                 l18_excluded_and_retired_questions_are_not_picked,
                 l18_every_store_draws_the_same,
                 t10_ten_wanted_where_six_exist,
+                l18_nothing_is_picked_twice_until_all_are_used_up,
+                l18_an_error_when_used_up_remembers_nothing,
+                l18_the_oldest_picks_are_reused_first,
+                l18_a_reset_forgets_what_matches,
+                t10_no_policy_picks_more_than_there_are,
+                l18_owners_are_independent,
+                l18_concurrent_picks_for_one_channel_are_disjoint,
+                l18_scoped_picks_are_repeatable,
+                l18_every_store_picks_the_same_without_repeats,
+                l18_scoped_picks_are_uniform,
+                l18_a_failed_work_forgets_its_picks,
+                l18_retired_questions_are_never_picked_again,
                 groups_stay_dense_while_questions_come_and_go,
                 groups_stay_dense_under_concurrent_changes;
             sessions:

@@ -1,16 +1,31 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use trivia_domain::Refusal;
+use chrono::TimeDelta;
+use trivia_domain::memory::MemoryStore;
 use trivia_domain::model::{Difficulty, QuestionId};
 use trivia_domain::play::draw;
-use trivia_domain::ports::{Clock, PickRequest, QuestionFilter, RandomSource};
+use trivia_domain::ports::{
+    Clock, PickOwner, PickRequest, PickScope, QuestionFilter, RandomSource, WhenExhausted, execute,
+};
+use trivia_domain::{Refusal, StoreError};
 
 use super::Game;
 use super::content::{category, choice, statement_of};
-use super::game::{question_id, refusal, together};
+use super::game::{WorkFuture, assert_conflict, channel_id, question_id, refusal, together, user_id, work};
 
 fn wanted(count: u32, seed: u64) -> PickRequest {
-    PickRequest { filter: QuestionFilter::default(), count, exclude: Vec::new(), seed }
+    PickRequest { filter: QuestionFilter::default(), count, exclude: Vec::new(), seed, scope: None }
+}
+
+const POLICIES: [WhenExhausted; 3] = [WhenExhausted::Error, WhenExhausted::ReuseOldest, WhenExhausted::Reset];
+
+fn channel(id: i64) -> PickOwner {
+    PickOwner::Channel(channel_id(id))
+}
+
+fn new_for(of: PickOwner, exhausted: WhenExhausted, count: u32, seed: u64) -> PickRequest {
+    PickRequest { scope: Some(PickScope { of, exhausted }), ..wanted(count, seed) }
 }
 
 fn of(name: &str) -> QuestionFilter {
@@ -150,7 +165,8 @@ pub(crate) async fn l18_every_store_draws_the_same(game: Game) {
             let places: Vec<QuestionId> = matching.flat_map(|(_, ids)| ids).copied().collect();
             let drawn = draw(places.len() as u64, seed).map(|place| places[usize::try_from(place).unwrap()]);
             let expected: Vec<_> = drawn.filter(|id| !exclude.contains(id)).take(count as usize).collect();
-            assert_eq!(game.pick(&PickRequest { filter, count, exclude, seed }).await, expected, "seed {seed}");
+            let request = PickRequest { filter, count, exclude, seed, scope: None };
+            assert_eq!(game.pick(&request).await, expected, "seed {seed}");
         }
     }
 }
@@ -179,6 +195,282 @@ pub(crate) async fn t10_ten_wanted_where_six_exist(game: Game) {
     assert_eq!(game.pick(&general(6, &[elsewhere])).await.len(), 6);
     let nothing = PickRequest { filter: of("Nothing"), ..wanted(1, 1) };
     let refused = refusal(game.store.questions().pick(&nothing).await);
+    assert_eq!(refused, Refusal::NotEnoughQuestions { available: 0, wanted: 1 });
+}
+
+/// The same questions in any order.
+fn set(ids: &[QuestionId]) -> BTreeSet<QuestionId> {
+    ids.iter().copied().collect()
+}
+
+pub(crate) async fn l18_nothing_is_picked_twice_until_all_are_used_up(game: Game) {
+    let ids = with_gaps(&game).await;
+    for (number, exhausted) in (0..).zip(POLICIES) {
+        for owner in [channel(number), PickOwner::Player(user_id(number))] {
+            let mut picked = Vec::new();
+            for (seed, count) in (0..).zip([1, 7, 0, 12, 3, 7]) {
+                picked.extend(game.pick(&new_for(owner, exhausted, count, seed)).await);
+            }
+            assert_eq!(picked.len(), ids.len());
+            assert_eq!(set(&picked), set(&ids));
+        }
+    }
+}
+
+pub(crate) async fn l18_an_error_when_used_up_remembers_nothing(game: Game) {
+    let ids = game.statements(10).await;
+    game.add(statement_of("Elsewhere", "Elsewhere", Difficulty::Easy)).await;
+    let general =
+        |count, seed| PickRequest { filter: of("General"), ..new_for(channel(1), WhenExhausted::Error, count, seed) };
+    let first = game.pick(&general(6, 1)).await;
+    let unseen: Vec<_> = ids.iter().copied().filter(|id| !first.contains(id)).collect();
+    for (count, exclude, available) in [
+        (5, vec![], 4),
+        (u32::MAX, vec![], 4),
+        // one that was seen already, one that was not, twice
+        (4, vec![first[0], unseen[0], unseen[0]], 3),
+    ] {
+        let request = PickRequest { exclude, ..general(count, 2) };
+        let refused = refusal(game.store.questions().pick(&request).await);
+        assert_eq!(refused, Refusal::NotEnoughQuestions { available, wanted: count.into() });
+    }
+    assert_eq!(set(&game.pick(&general(4, 3)).await), set(&unseen), "what was refused took nothing");
+    let refused = refusal(game.store.questions().pick(&general(1, 4)).await);
+    assert_eq!(refused, Refusal::NotEnoughQuestions { available: 0, wanted: 1 });
+    assert_eq!(game.pick(&general(0, 5)).await, []);
+    assert_eq!(game.pick(&PickRequest { scope: None, ..general(10, 6) }).await.len(), 10, "others are not concerned");
+}
+
+pub(crate) async fn l18_the_oldest_picks_are_reused_first(game: Game) {
+    let ids = game.statements(10).await;
+    game.add(statement_of("Elsewhere", "Elsewhere", Difficulty::Easy)).await;
+    let general = |count, seed| PickRequest {
+        filter: of("General"),
+        ..new_for(channel(1), WhenExhausted::ReuseOldest, count, seed)
+    };
+    let mut history = game.pick(&general(4, 1)).await;
+    // time says nothing about the order
+    game.wait(TimeDelta::days(-3));
+    history.extend(game.pick(&general(4, 2)).await);
+    let mixed = game.pick(&general(5, 3)).await;
+    let unseen: Vec<_> = ids.iter().copied().filter(|id| !history.contains(id)).collect();
+    assert_eq!(set(&mixed[..2]), set(&unseen), "what is new comes first");
+    assert_eq!(mixed[2..], history[..3]);
+    history.drain(..3);
+    history.extend(mixed);
+    // what is excluded is passed over and keeps its place
+    let request = PickRequest { exclude: vec![history[0], history[2]], ..general(3, 4) };
+    assert_eq!(game.pick(&request).await, [history[1], history[3], history[4]]);
+    let again = [history[1], history[3], history[4]];
+    history.retain(|id| !again.contains(id));
+    history.extend(again);
+    assert_eq!(game.pick(&general(10, 5)).await, history, "each at most once");
+    let refused = refusal(game.store.questions().pick(&general(11, 6)).await);
+    assert_eq!(refused, Refusal::NotEnoughQuestions { available: 10, wanted: 11 });
+}
+
+pub(crate) async fn l18_a_reset_forgets_what_matches(game: Game) {
+    let ids = game.statements(6).await;
+    for n in 0..4 {
+        game.add(statement_of(&format!("Elsewhere {n}"), "Elsewhere", Difficulty::Easy)).await;
+    }
+    let request = |name: &str, exhausted, count, seed| PickRequest {
+        filter: of(name),
+        ..new_for(channel(1), exhausted, count, seed)
+    };
+    let elsewhere = game.pick(&request("Elsewhere", WhenExhausted::Reset, 3, 1)).await;
+    let first = game.pick(&request("General", WhenExhausted::Reset, 4, 2)).await;
+    // too few for any policy: nothing is forgotten
+    let exclude = ids[..3].to_vec();
+    let too_many = PickRequest { exclude, ..request("General", WhenExhausted::Reset, 4, 3) };
+    let refused = refusal(game.store.questions().pick(&too_many).await);
+    assert_eq!(refused, Refusal::NotEnoughQuestions { available: 3, wanted: 4 });
+    let refused = refusal(game.store.questions().pick(&request("General", WhenExhausted::Error, 3, 4)).await);
+    assert_eq!(refused, Refusal::NotEnoughQuestions { available: 2, wanted: 3 });
+
+    // two are new and three are wanted: all but the excluded one are drawn from again
+    let excluded = PickRequest { exclude: vec![first[0]], ..request("General", WhenExhausted::Reset, 3, 5) };
+    let again = game.pick(&excluded).await;
+    assert_eq!(again, game.pick(&PickRequest { scope: None, ..excluded }).await, "as if nothing had been picked");
+    let rest: Vec<_> = ids.iter().copied().filter(|id| !again.contains(id)).collect();
+    assert_eq!(set(&game.pick(&request("General", WhenExhausted::Error, 3, 6)).await), set(&rest));
+    // the other category was not concerned
+    let left = game.pick(&request("Elsewhere", WhenExhausted::Error, 1, 7)).await;
+    assert!(!elsewhere.contains(&left[0]));
+}
+
+pub(crate) async fn t10_no_policy_picks_more_than_there_are(game: Game) {
+    let ids = game.statements(6).await;
+    for exhausted in POLICIES {
+        for count in [7, u32::MAX] {
+            let result = game.store.questions().pick(&new_for(channel(1), exhausted, count, 1)).await;
+            assert_eq!(refusal(result), Refusal::NotEnoughQuestions { available: 6, wanted: count.into() });
+        }
+        let request = PickRequest { exclude: ids[2..].to_vec(), ..new_for(channel(1), exhausted, 3, 1) };
+        let refused = refusal(game.store.questions().pick(&request).await);
+        assert_eq!(refused, Refusal::NotEnoughQuestions { available: 2, wanted: 3 });
+    }
+    assert_eq!(game.pick(&new_for(channel(1), WhenExhausted::Error, 6, 1)).await.len(), 6, "nothing was remembered");
+}
+
+pub(crate) async fn l18_owners_are_independent(game: Game) {
+    game.statements(8).await;
+    // a player and a channel with the same number are not the same owner
+    let owners = [channel(7), PickOwner::Player(user_id(7)), channel(0), PickOwner::Player(user_id(i64::MAX))];
+    for owner in owners {
+        let first = game.pick(&new_for(owner, WhenExhausted::Error, 5, 3)).await;
+        assert_eq!(first, game.pick(&wanted(5, 3)).await, "nothing was picked for {owner:?} yet");
+    }
+    game.pick(&new_for(owners[0], WhenExhausted::Reset, 4, 4)).await;
+    for owner in &owners[1..] {
+        let rest = game.pick(&new_for(*owner, WhenExhausted::Error, 3, 5)).await;
+        assert_eq!(rest.len(), 3);
+        assert!(set(&rest).is_disjoint(&set(&game.pick(&wanted(5, 3)).await)), "{owner:?} forgets nothing");
+    }
+}
+
+pub(crate) async fn l18_concurrent_picks_for_one_channel_are_disjoint(game: Game) {
+    let ids = game.statements(80).await;
+    let picks = together(8, |task| {
+        let game = game.clone();
+        async move {
+            let mut picked = Vec::new();
+            for round in 0..2 {
+                // the same seed for all of them, so that only the memory keeps them apart
+                picked.extend(game.pick(&new_for(channel(1), WhenExhausted::Error, 5, round)).await);
+            }
+            assert_eq!(picked.len(), 10, "task {task}");
+            picked
+        }
+    })
+    .await;
+    let picked = picks.concat();
+    assert_eq!(picked.len(), ids.len());
+    assert_eq!(set(&picked), set(&ids));
+}
+
+/// Picks of all policies with changes between them, until things were reused and forgotten.
+async fn scoped_picks(game: &Game) -> Vec<Vec<QuestionId>> {
+    let ids = with_gaps(game).await;
+    let mut picks = Vec::new();
+    for seed in 0..60 {
+        let exhausted = POLICIES[usize::try_from(seed % 3).unwrap()];
+        let name = ["Small", "Middle", "Large"][usize::try_from(seed / 5 % 3).unwrap()];
+        let filter = if seed % 4 == 0 { of(name) } else { QuestionFilter::default() };
+        let exclude = if seed % 7 == 0 { ids[..8].to_vec() } else { Vec::new() };
+        let request = PickRequest { filter, exclude, ..new_for(channel(seed as i64 % 2), exhausted, 4, seed) };
+        match game.store.questions().pick(&request).await {
+            Ok(questions) => picks.push(questions.iter().map(|question| question.id).collect()),
+            Err(error) => assert!(matches!(error, StoreError::Refused(Refusal::NotEnoughQuestions { .. })), "{error}"),
+        }
+        let at = usize::try_from(seed).unwrap() % ids.len();
+        game.store.questions().retire(ids[at]).await.unwrap();
+        game.store.questions().restore(ids[at / 2]).await.unwrap();
+    }
+    picks
+}
+
+pub(crate) async fn l18_scoped_picks_are_repeatable(game: Game) {
+    let first = scoped_picks(&game).await;
+    assert!(first.len() > 40, "{} picks", first.len());
+    assert_eq!(scoped_picks(&game.fresh().await).await, first);
+}
+
+pub(crate) async fn l18_every_store_picks_the_same_without_repeats(game: Game) {
+    let mut reference = game.clone();
+    reference.store = Arc::new(MemoryStore::new(game.clock.clone(), game.random.clone()));
+    assert_eq!(scoped_picks(&game).await, scoped_picks(&reference).await);
+}
+
+pub(crate) async fn l18_scoped_picks_are_uniform(game: Game) {
+    let ids = with_gaps(&game).await;
+    let (owners, count) = (600_i64, 5_u32);
+    // the first pick of each owner, and one after half of the questions were used up
+    let mut drawn = [(); 2].map(|()| ids.iter().map(|id| (*id, 0.0)).collect::<BTreeMap<_, f64>>());
+    for owner in 0..owners {
+        for (round, count) in [count, 10, count].into_iter().enumerate() {
+            let seed = owner as u64 * 3 + round as u64;
+            let picked = game.pick(&new_for(channel(owner), WhenExhausted::Error, count, seed)).await;
+            if round != 1 {
+                for id in picked {
+                    *drawn[round / 2].get_mut(&id).expect("retired questions are not picked") += 1.0;
+                }
+            }
+        }
+    }
+    let size = f64::from(u32::try_from(ids.len()).unwrap());
+    let expected = owners as f64 * f64::from(count) / size;
+    for drawn in drawn {
+        let sum: f64 = drawn.values().map(|drawn| (drawn - expected).powi(2) / expected).sum();
+        let chi_square = sum * (size - 1.0) / (size - f64::from(count));
+        // 29 degrees of freedom: one honest source in ten thousand is above 66
+        assert!(chi_square < 66.0, "{chi_square}: {drawn:?}");
+    }
+}
+
+pub(crate) async fn l18_a_failed_work_forgets_its_picks(game: Game) {
+    let ids = game.statements(6).await;
+    let before = game.pick(&new_for(channel(1), WhenExhausted::Error, 2, 1)).await;
+    let broken = work(|uow| -> WorkFuture<'_, ()> {
+        Box::pin(async move {
+            let first = uow.questions().pick(&new_for(channel(1), WhenExhausted::Error, 3, 2)).await?;
+            // the work sees its own picks
+            let refused = refusal(uow.questions().pick(&new_for(channel(1), WhenExhausted::Error, 2, 3)).await);
+            assert_eq!(refused, Refusal::NotEnoughQuestions { available: 1, wanted: 2 });
+            uow.questions().pick(&new_for(channel(1), WhenExhausted::Reset, 2, 4)).await?;
+            Err(StoreError::conflict("question", first[0].id))
+        })
+    });
+    assert_conflict(execute(game.store.as_ref(), &broken).await);
+    let rest: Vec<_> = ids.iter().copied().filter(|id| !before.contains(id)).collect();
+    let refused = refusal(game.store.questions().pick(&new_for(channel(1), WhenExhausted::Error, 5, 5)).await);
+    assert_eq!(refused, Refusal::NotEnoughQuestions { available: 4, wanted: 5 });
+
+    let whole = work(|uow| -> WorkFuture<'_, Vec<QuestionId>> {
+        Box::pin(async move {
+            let picked = uow.questions().pick(&new_for(channel(1), WhenExhausted::Error, 3, 6)).await?;
+            Ok(picked.into_iter().map(|question| question.id).collect())
+        })
+    });
+    let mut picked = execute(game.store.as_ref(), &whole).await.unwrap();
+    picked.extend(game.pick(&new_for(channel(1), WhenExhausted::Error, 1, 7)).await);
+    assert_eq!(set(&picked), set(&rest));
+}
+
+pub(crate) async fn l18_retired_questions_are_never_picked_again(game: Game) {
+    let ids = game.statements(6).await;
+    let request = |exhausted, count, seed| new_for(channel(1), exhausted, count, seed);
+    let seen = game.pick(&request(WhenExhausted::Error, 3, 1)).await;
+    let unseen: Vec<_> = ids.iter().copied().filter(|id| !seen.contains(id)).collect();
+    let questions = game.store.questions();
+    for id in [seen[0], unseen[0]] {
+        questions.retire(id).await.unwrap();
+    }
+    let refused = refusal(questions.pick(&request(WhenExhausted::Error, 3, 2)).await);
+    assert_eq!(refused, Refusal::NotEnoughQuestions { available: 2, wanted: 3 });
+    for exhausted in [WhenExhausted::ReuseOldest, WhenExhausted::Reset] {
+        let refused = refusal(questions.pick(&request(exhausted, 5, 2)).await);
+        assert_eq!(refused, Refusal::NotEnoughQuestions { available: 4, wanted: 5 });
+    }
+    // what comes back is as it was: picked, or not
+    for id in [seen[0], unseen[0]] {
+        questions.restore(id).await.unwrap();
+    }
+    assert_eq!(set(&game.pick(&request(WhenExhausted::Error, 3, 3)).await), set(&unseen));
+    let refused = refusal(questions.pick(&request(WhenExhausted::Error, 1, 4)).await);
+    assert_eq!(refused, Refusal::NotEnoughQuestions { available: 0, wanted: 1 });
+
+    // a reset forgets retired ones, too
+    questions.retire(seen[0]).await.unwrap();
+    let others = game.pick(&request(WhenExhausted::Reset, 5, 5)).await;
+    assert!(!others.contains(&seen[0]));
+    questions.restore(seen[0]).await.unwrap();
+    assert_eq!(game.pick(&request(WhenExhausted::Error, 1, 6)).await, [seen[0]]);
+
+    // a question that changes is still the same one
+    questions.update(seen[0], statement_of("Changed", "Elsewhere", Difficulty::Hard)).await.unwrap();
+    let changed = PickRequest { filter: of("Elsewhere"), ..request(WhenExhausted::Error, 1, 7) };
+    let refused = refusal(questions.pick(&changed).await);
     assert_eq!(refused, Refusal::NotEnoughQuestions { available: 0, wanted: 1 });
 }
 

@@ -370,7 +370,8 @@ pub(crate) async fn an_update_moves_the_question_to_another_group(game: Game) {
     for (name, ids) in [("Elsewhere", &ids[..1]), ("General", &ids[1..])] {
         let filter = QuestionFilter { category: Some(category(name)), ..QuestionFilter::default() };
         let count = u32::try_from(ids.len()).unwrap();
-        let picked = game.store.questions().pick(&PickRequest { filter, count, exclude: Vec::new(), seed: 1 }).await;
+        let request = PickRequest { filter, count, exclude: Vec::new(), seed: 1, scope: None };
+        let picked = game.store.questions().pick(&request).await;
         let picked: BTreeSet<_> = picked.unwrap().into_iter().map(|question| question.id).collect();
         assert_eq!(picked, ids.iter().copied().collect());
     }

@@ -28,7 +28,7 @@ pub(crate) async fn l15_reading_never_writes(game: Game) {
     store.sessions().live(channel_id(404)).await.unwrap();
     store.questions().find(question_id(404)).await.unwrap();
     for seed in 0..10 {
-        let pick = PickRequest { filter: QuestionFilter::default(), count: 5, exclude: Vec::new(), seed };
+        let pick = PickRequest { filter: QuestionFilter::default(), count: 5, exclude: Vec::new(), seed, scope: None };
         store.questions().pick(&pick).await.unwrap();
     }
     for board in game.boards() {

@@ -15,7 +15,7 @@ async fn write_everything(game: &Game, store: &dyn Repositories) -> StoreResult<
     let user = store.users().get_or_create(user_id(77)).await?.user_id;
     store.questions().add(vec![statement("From a work.", true)]).await?;
     let filter = QuestionFilter::default();
-    let pick = PickRequest { filter, count: 1, exclude: Vec::new(), seed: 1 };
+    let pick = PickRequest { filter, count: 1, exclude: Vec::new(), seed: 1, scope: None };
     let question = store.questions().pick(&pick).await?.remove(0);
     store.questions().retire(question.id).await?;
     store.questions().update(question.id, statement("Changed by a work.", true)).await?;

@@ -223,6 +223,18 @@ fn ctrl_c_ends_a_game_in_good_order() {
 }
 
 #[test]
+fn a_player_is_not_asked_the_same_twice() {
+    let bench = Bench::ready();
+    let play = |user: &str| {
+        let game = ["play", "--user", user, "--questions", "1", "--seed", "1"];
+        Ended(bench.command(game).write_stdin("").output().unwrap()).expect(0).stdout()
+    };
+    let first = play("5");
+    assert_ne!(play("5"), first);
+    assert_eq!(play("6").replace("Player 6", "Player 5"), first, "another player is");
+}
+
+#[test]
 fn a_game_with_too_few_questions_says_so() {
     let bench = Bench::ready();
     let ended = bench.run(["play", "--category", "No such thing"]);

@@ -49,5 +49,7 @@ INSERT INTO ledger (user_id, seq, key, kind, at, day, points, total_points, stre
     (5001, 3, x'03', 'grant', '2026-11-02T10:00:05.000001+00:00', '2026-11-02', 0, 1070, 1, 'hot_streak', NULL),
     (5001, 4, x'04', 'award', '2026-11-02T10:00:05.000001+00:00', '2026-11-02', 5, 1075, 1, NULL, 'thanks'),
     (5001, 5, x'05', 'reset', '2026-11-02T10:00:05.000001+00:00', '2026-11-02', 0, 0, 0, NULL, NULL);
+INSERT INTO picks VALUES
+    ('player', 5001, 7001, 3), ('player', 5001, 7003, 2), ('channel', 600, 7001, 1), ('channel', 5001, 7001, 1);
 INSERT INTO maintenance_runs VALUES ('integrity check', '2026-11-02T10:00:00+00:00', 1, '');
 INSERT INTO quarantine (source, source_id, problem, content) VALUES ('elsewhere', 'x', 'unreadable', '{"a":1}');
