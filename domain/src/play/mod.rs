@@ -1,7 +1,7 @@
 //! The rules of the game, in one place.
 //!
 //! A move comes in as a [`Command`]. The [`WorkingSet`] judges it against what is stored and, when the
-//! rules allow it, appends a fact; [`fold`] turns the fact into the player's new state. The hot write
+//! rules allow it, appends a fact; [`fold()`] turns the fact into the player's new state. The hot write
 //! path, the in-memory store and the tests all run this code, so no rule exists twice.
 
 mod achievements;
