@@ -170,6 +170,13 @@ fn writers(database: &Database, stop: &Arc<AtomicBool>) -> Vec<tokio::task::Join
         .collect()
 }
 
+/// Waits until the writers have got some way beyond a number of facts.
+async fn facts_beyond(database: &Database, facts: u64) {
+    while database.stats().await.unwrap().ledger_count < facts + 20 {
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn sum(tasks: Vec<tokio::task::JoinHandle<u64>>) -> u64 {
     let mut total = 0;
     for task in tasks {
@@ -573,11 +580,11 @@ async fn a_restore_under_load_loses_no_acknowledged_write() {
             })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    facts_beyond(&database, backup.rows["ledger"]).await;
     let started = Instant::now();
     let report = backups.restore(&backup.id).await.unwrap();
     eprintln!("restore under load: {:?}", started.elapsed());
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    facts_beyond(&database, backup.rows["ledger"]).await;
     stop.store(true, Ordering::Relaxed);
     let acknowledged = sum(tasks).await;
     assert!(sum(readers).await > 0);
