@@ -1063,7 +1063,7 @@ async fn sea_orm_cli_says_what_is_wrong() {
     let original = format!("sqlite://{}", original.display());
     for (url, complaint) in [
         (None, "DATABASE_URL is not set"),
-        (Some(original.as_str()), "trivia-db adopt"),
+        (Some(original.as_str()), "a database of the original system"),
         (Some("sqlite:///proc/nowhere/trivia.db"), "/proc/nowhere/trivia.db"),
         (Some("mysql://nowhere"), "mysql"),
     ] {
