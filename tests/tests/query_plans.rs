@@ -9,8 +9,8 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, Registry};
 use trivia_domain::memory::{ManualClock, SeededRandom};
 use trivia_domain::model::{
-    Board, ChannelId, Cursor, DayKey, Difficulty, Given, IdempotencyKey, Page, Period, Points, Question, QuestionId,
-    SessionKind, TimeLimit, UserId,
+    Board, ChannelId, Cursor, DayKey, Difficulty, GameSession, Given, IdempotencyKey, Page, Period, Points, Question,
+    QuestionId, SessionKind, TimeLimit, UserId,
 };
 use trivia_domain::ports::{
     AnswerSubmission, AwardRequest, Clock, GrantRequest, PickOwner, PickRequest, PickScope, QuestionFilter,
@@ -196,6 +196,24 @@ const fn content_kind() -> trivia_domain::model::QuestionKind {
     trivia_domain::model::QuestionKind::TrueFalse
 }
 
+/// The session goes on with the version that it began with.
+async fn edited_while_it_is_open(
+    store: &dyn Repositories,
+    clock: &dyn Clock,
+    random: &dyn RandomSource,
+    session: &GameSession,
+    user_id: UserId,
+) {
+    let question_id = session.questions[0].question_id;
+    let content = r#"{"kind":"fill_blank","category":"C","difficulty":"easy","question":"Edited?","answer":"yes"}"#;
+    store.questions().update(question_id, serde_json::from_str(content).unwrap()).await.unwrap();
+    let key = IdempotencyKey::generate(clock.now(), random);
+    let given = Given::Truth(true);
+    let submission = AnswerSubmission { key, user_id, session_id: session.id, question_id, given };
+    store.play().submit_answer(submission).await.unwrap();
+    assert!(store.play().expire(session.id).await.is_err(), "its time is not up");
+}
+
 async fn play(
     store: &dyn Repositories,
     clock: &dyn Clock,
@@ -227,7 +245,8 @@ async fn play(
     store.sessions().live(channel_id).await.unwrap();
     store.sessions().find(session.id).await.unwrap();
     store.play().finish(session.id).await.unwrap();
-    store.play().start_session(request).await.unwrap();
+    let session = store.play().start_session(request).await.unwrap();
+    edited_while_it_is_open(store, clock, random, &session, users[0]).await;
     let key = || IdempotencyKey::generate(clock.now(), random);
     let award =
         AwardRequest { key: key(), user_id: users[0], points: Points::small(5), reason: "a good question".to_owned() };

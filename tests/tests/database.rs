@@ -1,0 +1,119 @@
+//! Connections: how they are opened, and what is told about them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use sea_orm::ConnectionTrait;
+use tempfile::TempDir;
+use trivia_domain::StoreError;
+use trivia_domain::memory::{ManualClock, SeededRandom};
+use trivia_domain::model::UserId;
+use trivia_domain::ports::{HealthCheck, MaintenancePort, Repositories};
+use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, Durability, schema};
+
+/// An open database, its clock and its directory.
+async fn open(change: impl FnOnce(&mut DatabaseOptions)) -> (Database, Arc<ManualClock>, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = DatabaseOptions::new(DatabaseUrl::of_file(dir.path().join("data/trivia.db")));
+    change(&mut options);
+    schema::up(&options, None).await.unwrap();
+    let clock = Arc::new(ManualClock::new("2026-03-04T12:00:00Z".parse().unwrap()));
+    let database = Database::open(options, clock.clone(), Arc::new(SeededRandom::new(1))).await.unwrap();
+    (database, clock, dir)
+}
+
+fn user(id: i64) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+#[tokio::test]
+async fn files_and_directories_are_private() {
+    let (database, _, dir) = open(|_| {}).await;
+    database.users().get_or_create(user(1)).await.unwrap();
+    let mode = |path: &str| fs::metadata(dir.path().join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("data"), 0o700);
+    for file in ["trivia.db", "trivia.db-wal", "trivia.db-shm", "trivia.db.migrate.lock"] {
+        assert_eq!(mode(&format!("data/{file}")), 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn durability_is_what_was_asked_for() {
+    for (durability, synchronous) in [(Durability::Full, 2), (Durability::Normal, 1)] {
+        let (database, ..) = open(|options| options.durability = durability).await;
+        let stats = database.stats().await.unwrap();
+        assert_eq!((stats.journal_mode.as_str(), stats.synchronous_mode), ("wal", synchronous));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s22_three_hundred_callers_share_five_connections() {
+    let (database, _, dir) = open(|_| {}).await;
+    let callers: Vec<_> = (0..300)
+        .map(|id| {
+            let database = database.clone();
+            tokio::spawn(async move { database.users().get_or_create(user(id)).await.unwrap() })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let stats = database.stats().await.unwrap();
+    assert_eq!((stats.users_count, stats.max_pool_size, stats.error_count), (300, 5, 0));
+    let path = dir.path().canonicalize().unwrap().join("data/trivia.db");
+    let open_files = fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter(|entry| fs::read_link(entry.as_ref().unwrap().path()).is_ok_and(|target| target == path));
+    assert_eq!(open_files.count(), 5);
+}
+
+#[tokio::test]
+async fn operations_above_the_threshold_are_counted_as_slow() {
+    for (slow_after, is_slow) in [(Duration::ZERO, true), (Duration::from_secs(3_600), false)] {
+        let (database, ..) = open(|options| options.slow_after = slow_after).await;
+        database.users().get_or_create(user(1)).await.unwrap();
+        assert_eq!(database.stats().await.unwrap().pool.slow_operations > 0, is_slow);
+    }
+}
+
+#[tokio::test]
+async fn a_busy_database_is_tried_again_then_reported_and_heals_by_itself() {
+    let (database, clock, dir) = open(|options| options.busy_timeout = Duration::from_millis(20)).await;
+    let url = format!("sqlite://{}", dir.path().join("data/trivia.db").display());
+    let other = sea_orm::Database::connect(url).await.unwrap();
+    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let refused = database.users().get_or_create(user(1)).await;
+    assert!(matches!(&refused, Err(StoreError::Busy { what }) if what.contains("trivia.db")), "{refused:?}");
+    assert_eq!(database.users().find(user(1)).await.unwrap(), None, "reads go on");
+    let stats = database.stats().await.unwrap();
+    assert_eq!((stats.pool.busy_retries, stats.error_count), (4, 1));
+    assert_eq!(errors(&database).await.reason, "1 without an hour of rest");
+    // S27: old errors do not count for ever
+    clock.advance(TimeDelta::hours(2));
+    assert_eq!(errors(&database).await.reason, "none in the last hour");
+    other.execute_unprepared("ROLLBACK").await.unwrap();
+    database.users().get_or_create(user(1)).await.unwrap();
+    // a mistake of the caller is neither tried again nor counted
+    assert!(matches!(database.users().get(user(2)).await, Err(StoreError::Missing { .. })));
+    let stats = database.stats().await.unwrap();
+    assert_eq!((stats.pool.busy_retries, stats.error_count), (4, 1));
+}
+
+async fn errors(database: &Database) -> HealthCheck {
+    let health = database.health().await;
+    health.checks.into_iter().find(|check| check.name == "errors").unwrap()
+}
+
+#[tokio::test]
+async fn a_closed_database_leaves_one_file_and_says_that_it_is_closed() {
+    let (database, _, dir) = open(|_| {}).await;
+    database.users().get_or_create(user(1)).await.unwrap();
+    database.close().await.unwrap();
+    database.close().await.unwrap();
+    assert!(!dir.path().join("data/trivia.db-wal").exists(), "the log is folded in");
+    let error = database.users().find(user(1)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }), "{error}");
+}
