@@ -8,12 +8,15 @@
 #[expect(dead_code, reason = "the tests of the command line use the rest of it")]
 mod bench;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -31,7 +34,7 @@ use trivia_domain::ports::{
 use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, SystemClock, SystemRandom};
 use uuid::Uuid;
 
-use bench::{Bench, Ended, alter, connect, program};
+use bench::{Bench, alter, connect, program};
 
 /// Repeats the plan of an earlier run.
 const SEED: &str = "TRIVIA_TEST_SEED";
@@ -159,7 +162,11 @@ async fn recorded(connection: &DatabaseConnection, (user_id, key): Request) -> (
 }
 
 async fn open(bench: &Bench) -> Database {
-    let options = DatabaseOptions::new(DatabaseUrl::of_file(bench.path(DATABASE)));
+    open_in(bench.dir.path()).await
+}
+
+async fn open_in(directory: &Path) -> Database {
+    let options = DatabaseOptions::new(DatabaseUrl::of_file(directory.join(DATABASE)));
     Database::open(options, Arc::new(SystemClock), Arc::new(SystemRandom)).await.unwrap()
 }
 
@@ -311,15 +318,95 @@ async fn l5_kill_9_loses_nothing_acknowledged() {
 
 // --- L1 ------------------------------------------------------------------------------------------
 
-/// Answers that each of two programs gives.
-const ANSWERS: u64 = 1_500;
-/// Tasks that submit the same key through one handle.
+/// Answers of each of two programs before they are stopped.
+const ANSWERS: usize = 300;
+/// Tasks of a process that submit the same key.
 const TASKS: usize = 8;
+/// Where the database of [`the_other_process`] is.
+const PLAYGROUND: &str = "TRIVIA_TEST_PLAYGROUND";
 
-/// Plays one session with two handles on one file: each answer is submitted by many tasks with one key.
-async fn play_twice(handles: &[Database; 2], player: UserId, channel: ChannelId) -> Vec<Receipt> {
-    let [first, _] = handles;
-    let questions = first.questions().list(&QuestionFilter::default(), Page::first(5)).await.unwrap();
+/// Submits one answer by many tasks at once; all must get the same receipt.
+async fn submit_often(database: &Database, submission: &AnswerSubmission) -> Receipt {
+    let mut tasks = JoinSet::new();
+    for _ in 0..TASKS {
+        let (handle, submission) = (database.clone(), submission.clone());
+        tasks.spawn(async move { handle.play().submit_answer(submission).await.unwrap() });
+    }
+    let told = tasks.join_all().await;
+    assert_eq!(told.len(), TASKS);
+    assert!(told.iter().all(|receipt| *receipt == told[0]), "one answer has different receipts: {told:#?}");
+    told[0].clone()
+}
+
+/// The part of [`l1_two_processes_count_each_answer_once`] that runs in a process of its own.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a child process of another test"]
+async fn the_other_process() {
+    let directory = PathBuf::from(std::env::var_os(PLAYGROUND).unwrap());
+    let database = open_in(&directory).await;
+    println!("\nready");
+    for line in std::io::stdin().lines() {
+        let (key, user_id, session_id, question_id, given) = serde_json::from_str(&line.unwrap()).unwrap();
+        let submission = AnswerSubmission { key, user_id, session_id, question_id, given };
+        let receipt = submit_often(&database, &submission).await;
+        println!("\n{}", serde_json::to_string(&receipt).unwrap());
+    }
+    database.close().await.unwrap();
+}
+
+/// A process that submits the same answers as this one.
+struct Twin {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Twin {
+    fn start(directory: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "the_other_process", "--ignored", "--nocapture"])
+            .env(PLAYGROUND, directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut twin = Self { child, output };
+        while twin.line() != "ready" {}
+        twin
+    }
+
+    /// What it says next; the test harness talks in between.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.output.read_line(&mut line).unwrap() > 0, "the other process has ended");
+        line.trim().to_owned()
+    }
+
+    fn send(&mut self, submission: &AnswerSubmission) {
+        let AnswerSubmission { key, user_id, session_id, question_id, given } = submission;
+        let line = serde_json::to_string(&(key, user_id, session_id, question_id, given)).unwrap();
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn receipt(&mut self) -> Receipt {
+        loop {
+            let line = self.line();
+            if line.starts_with('{') {
+                return serde_json::from_str(&line).unwrap();
+            }
+        }
+    }
+
+    fn end(mut self) {
+        drop(self.child.stdin.take());
+        std::io::copy(&mut self.output, &mut std::io::sink()).unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+/// Plays one session; each answer is submitted by many tasks of two processes with one key.
+async fn play_twice(database: &Database, twin: &mut Twin, player: UserId, channel: ChannelId) -> Vec<Receipt> {
+    let questions = database.questions().list(&QuestionFilter::default(), Page::first(5)).await.unwrap();
     let request = StartSession {
         channel_id: channel,
         host: player,
@@ -327,7 +414,7 @@ async fn play_twice(handles: &[Database; 2], player: UserId, channel: ChannelId)
         questions: questions.iter().map(|question| question.id).collect(),
         time_limit: TimeLimit::new(Duration::from_secs(600)).unwrap(),
     };
-    let session = first.play().start_session(request).await.unwrap().id;
+    let session = database.play().start_session(request).await.unwrap().id;
     let mut receipts = Vec::new();
     for (position, question) in questions.iter().enumerate() {
         let submission = AnswerSubmission {
@@ -337,18 +424,11 @@ async fn play_twice(handles: &[Database; 2], player: UserId, channel: ChannelId)
             question_id: question.id,
             given: right(question),
         };
-        let mut tasks = JoinSet::new();
-        for handle in handles {
-            for _ in 0..TASKS {
-                let (handle, submission) = (handle.clone(), submission.clone());
-                tasks.spawn(async move { handle.play().submit_answer(submission).await.unwrap() });
-            }
-        }
-        let told = tasks.join_all().await;
-        assert_eq!(told.len(), 2 * TASKS);
-        assert!(told.iter().all(|receipt| *receipt == told[0]), "one answer has different receipts: {told:#?}");
-        receipts.push(told[0].clone());
-        first.play().advance(session, position).await.unwrap();
+        twin.send(&submission);
+        let receipt = submit_often(database, &submission).await;
+        assert_eq!(twin.receipt(), receipt, "two processes were told different things");
+        receipts.push(receipt);
+        database.play().advance(session, position).await.unwrap();
     }
     receipts
 }
@@ -361,62 +441,88 @@ fn right(question: &Question) -> Given {
     }
 }
 
+/// A program under load whose acknowledgements are read while it runs.
+struct Loaded {
+    child: Child,
+    acknowledged: Arc<AtomicUsize>,
+    log: JoinHandle<String>,
+}
+
+impl Loaded {
+    fn start(bench: &Bench, seed: u64) -> Self {
+        let mut child = program(bench.dir.path())
+            .args(["simulate", "--players", "20", "--answers", "1000000", "--concurrency", "8"])
+            .args(["--seed", &seed.to_string(), "--ack-log", "/dev/stdout"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let acknowledged = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&acknowledged);
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            while output.read_line(&mut log).unwrap() > 0 {
+                seen.fetch_add(1, Ordering::Relaxed);
+            }
+            log
+        });
+        Self { child, acknowledged, log }
+    }
+
+    fn has_answered(&self) -> bool {
+        self.acknowledged.load(Ordering::Relaxed) >= ANSWERS
+    }
+
+    /// Kills it while it works; returns what it has acknowledged.
+    fn kill(mut self) -> Vec<(Request, u64)> {
+        assert!(self.child.try_wait().unwrap().is_none(), "it ended before the others had played");
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        acknowledgements(&self.log.join().unwrap())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn l1_two_processes_count_each_answer_once() {
     let seed = seed();
     let bench = Bench::ready();
-    let logs = [bench.path("first.log"), bench.path("second.log")];
-    let mut children: Vec<Child> = Vec::new();
-    for (number, log) in (1..).zip(&logs) {
-        let child = program(bench.dir.path())
-            .args(["--json", "simulate", "--players", "20", "--concurrency", "8"])
-            .args(["--answers", &ANSWERS.to_string(), "--seed", &seed.wrapping_add(number).to_string(), "--ack-log"])
-            .arg(log)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        children.push(child.unwrap());
-    }
-
-    // a third process, this one, plays as long as the others do
-    let handles = [open(&bench).await, open(&bench).await];
+    let loaded = [1, 2].map(|number| Loaded::start(&bench, seed.wrapping_add(number)));
+    let mut twin = Twin::start(bench.dir.path());
+    let database = open(&bench).await;
     let player = UserId::new(1).unwrap();
-    handles[0].users().get_or_create(player).await.unwrap();
+    database.users().get_or_create(player).await.unwrap();
+
+    // all four work on one file at the same time: nobody stops before both programs have answered much
     let mut receipts = Vec::new();
     loop {
-        let over = children.iter_mut().all(|child| child.try_wait().unwrap().is_some());
-        receipts.extend(play_twice(&handles, player, ChannelId::new(1).unwrap()).await);
-        if over {
+        receipts.extend(play_twice(&database, &mut twin, player, ChannelId::new(1).unwrap()).await);
+        if loaded.iter().all(Loaded::has_answered) {
             break;
         }
     }
-
-    let mut promised = Facts::new();
-    let mut spans = Vec::new();
-    for (child, log) in children.into_iter().zip(&logs) {
-        let ended = Ended(child.wait_with_output().unwrap());
-        let report = ended.expect(0).document();
-        assert_eq!(report["lossless"], true);
-        assert_eq!(report["acknowledged"], ANSWERS);
-        let acknowledged = acknowledgements(&fs::read_to_string(log).unwrap());
-        // keys are of version 7: they carry the time at which they were made
-        let times: BTreeSet<_> = acknowledged.iter().map(|((_, key), _)| key.get().as_u128() >> 80).collect();
-        spans.push(*times.first().unwrap()..*times.last().unwrap());
-        promised.extend(acknowledged);
-    }
-    assert!(spans[0].start < spans[1].end && spans[1].start < spans[0].end, "they did not run at the same time");
-    assert_eq!(promised.len() as u64, 2 * ANSWERS);
+    let mut promised: Facts = loaded.into_iter().flat_map(Loaded::kill).collect();
+    twin.end();
+    let answers = promised.len();
     promised.extend(receipts.iter().map(|receipt| ((receipt.user_id, receipt.key), receipt.seq)));
 
     let connection = connect(&bench.path(DATABASE)).await;
-    assert_eq!(ledger(&connection).await, promised, "what was acknowledged is in the ledger once, and nothing else");
+    let found = ledger(&connection).await;
+    assert_eq!(broken_promises(&promised, &found), Vec::<String>::new());
+    let mine = found.keys().filter(|(user, _)| *user == player).count();
+    assert_eq!(mine, receipts.len(), "an answer of two processes counted twice");
+    let unknown: Vec<_> = found.keys().filter(|request| !promised.contains_key(request)).copied().collect();
+    assert!(unknown.len() <= 2 * TASKS, "{} facts that nobody waited for", unknown.len());
+    for request in unknown {
+        let (submission, receipt) = recorded(&connection, request).await;
+        assert_eq!(database.play().submit_answer(submission).await.unwrap(), receipt);
+    }
+    assert_eq!(ledger(&connection).await, found, "a retry counted again");
     assert_eq!(halves(&connection).await, Vec::<String>::new());
     connection.close().await.unwrap();
-    for handle in handles {
-        handle.close().await.unwrap();
-    }
+    database.close().await.unwrap();
     check(&bench);
-    println!("{} answers of two processes, {} of this one, each {} times", 2 * ANSWERS, receipts.len(), 2 * TASKS);
+    println!("{answers} answers of two programs, {} of two processes, each {} times", receipts.len(), 2 * TASKS);
 }
 
 // --- the proof that these tests can fail ---------------------------------------------------------
