@@ -64,10 +64,7 @@ impl Output {
         if !self.is_json() {
             return Ok(());
         }
-        let mut document = serde_json::to_vec_pretty(result)
-            .map_err(|error| Failure::because("cannot write the result as JSON", "report this as a defect", error))?;
-        document.push(b'\n');
-        self.raw(&document)
+        self.raw(&document(result)?)
     }
 
     /// Bytes that are the result themselves.
@@ -93,6 +90,14 @@ impl Output {
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.stdout.flush().map_err(unwritten)
     }
+}
+
+/// One JSON document for people and programs.
+pub(crate) fn document(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    let mut document = serde_json::to_vec_pretty(value)
+        .map_err(|error| Failure::because("cannot write the result as JSON", "report this as a defect", error))?;
+    document.push(b'\n');
+    Ok(document)
 }
 
 fn unwritten(error: io::Error) -> Failure {

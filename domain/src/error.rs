@@ -94,7 +94,7 @@ pub enum StoreError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The player answered this question of the session before; the first answer is final.
+    /// The player answered this question of the session or challenge before; the first answer is final.
     #[error("this question was answered before; the first answer is final")]
     AlreadyAnswered,
     /// The time of the question was over.
@@ -109,6 +109,9 @@ pub enum Refusal {
     /// The session has ended.
     #[error("the session is over")]
     SessionOver,
+    /// The period cannot be closed, because it is not over.
+    #[error("the period is not over")]
+    PeriodNotOver,
     /// The session cannot be expired, because its time is not up.
     #[error("the time of the session is not up")]
     TimeNotUp,

@@ -32,9 +32,10 @@ use async_trait::async_trait;
 
 use crate::error::StoreResult;
 use crate::ports::{
-    AchievementRepository, ErasedWork, MockAchievementRepository, MockPlayPort, MockQuestionRepository,
-    MockRankingRepository, MockSessionRepository, MockUserRepository, PlayPort, QuestionRepository, RankingRepository,
-    Repositories, SessionRepository, Store, UnitOfWork, UserRepository,
+    AchievementRepository, ChallengeRepository, ErasedWork, MockAchievementRepository, MockChallengeRepository,
+    MockPeoplePort, MockPlayPort, MockQuestionRepository, MockRankingRepository, MockRulesPort, MockSessionRepository,
+    MockUserRepository, PeoplePort, PlayPort, QuestionRepository, RankingRepository, Repositories, RulesPort,
+    SessionRepository, Store, UnitOfWork, UserRepository,
 };
 
 /// A unit of work made of mocks: set expectations on its fields, then run a
@@ -47,12 +48,18 @@ pub struct MockUnitOfWork {
     pub questions: MockQuestionRepository,
     /// Sessions.
     pub sessions: MockSessionRepository,
+    /// Challenges.
+    pub challenges: MockChallengeRepository,
     /// Achievements.
     pub achievements: MockAchievementRepository,
     /// Leaderboards.
     pub rankings: MockRankingRepository,
     /// Moves.
     pub play: MockPlayPort,
+    /// Rules.
+    pub rules: MockRulesPort,
+    /// What a person may ask for.
+    pub people: MockPeoplePort,
 }
 
 impl MockUnitOfWork {
@@ -73,6 +80,9 @@ impl Repositories for MockUnitOfWork {
     fn sessions(&self) -> &dyn SessionRepository {
         &self.sessions
     }
+    fn challenges(&self) -> &dyn ChallengeRepository {
+        &self.challenges
+    }
     fn achievements(&self) -> &dyn AchievementRepository {
         &self.achievements
     }
@@ -88,6 +98,12 @@ impl UnitOfWork for MockUnitOfWork {}
 
 #[async_trait]
 impl Store for MockUnitOfWork {
+    fn rules(&self) -> &dyn RulesPort {
+        &self.rules
+    }
+    fn people(&self) -> &dyn PeoplePort {
+        &self.people
+    }
     async fn run(&self, work: &dyn ErasedWork) -> StoreResult<()> {
         work.run(self).await
     }

@@ -23,6 +23,9 @@ mod m20261122_000003_sessions;
 mod m20261122_000004_questions;
 mod m20261122_000005_players;
 mod m20261122_000006_picks;
+mod m20261122_000007_rules;
+mod m20261122_000008_challenges;
+mod m20261122_000009_erasures;
 
 /// All steps in order; `schema_version` says which ones have run.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +41,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000004_questions::Migration),
             Box::new(m20261122_000005_players::Migration),
             Box::new(m20261122_000006_picks::Migration),
+            Box::new(m20261122_000007_rules::Migration),
+            Box::new(m20261122_000008_challenges::Migration),
+            Box::new(m20261122_000009_erasures::Migration),
         ]
     }
 

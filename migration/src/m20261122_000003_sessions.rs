@@ -6,7 +6,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 use sea_orm_migration::sea_orm::{DbBackend, FromQueryResult, Statement};
 use serde_json::{Value as Json, json};
-use trivia_domain::model::{SessionKind, SessionStatus};
+use trivia_domain::model::SessionStatus;
 use uuid::Uuid;
 
 use crate::original::{
@@ -61,16 +61,24 @@ async fn create_game_sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> 
         .table("game_sessions")
         .col(pk_uuid("id"))
         .col(big_integer("channel_id"))
-        .col(big_integer("host_id"))
+        // empty once the host was erased
+        .col(big_integer_null("host_id"))
         .col(text("kind").check(Expr::col("kind").is_in(["normal", "daily", "weekly"])))
+        .col(date_null("challenge_on"))
         .col(text("status").check(Expr::col("status").is_in(["live", "finished", "expired"])))
         .col(big_integer("time_limit_ms").check(Expr::col("time_limit_ms").between(1, 86_400_000)))
         .col(big_integer("position").check(Expr::col("position").gte(0)))
         .col(timestamp_with_time_zone("started_at"))
         .col(timestamp_with_time_zone_null("ended_at"))
+        .check(Expr::cust("(kind = 'normal') = (challenge_on IS NULL)"))
         .check(Expr::cust("(status = 'live') = (ended_at IS NULL)"))
         .take();
     manager.create_table(table).await?;
+    for column in ["host_id", "ended_at"] {
+        let by_column =
+            Index::create().name(format!("idx_game_sessions_{column}")).table("game_sessions").col(column).take();
+        manager.create_index(by_column).await?;
+    }
     let of_channel = Index::create()
         .name("idx_game_sessions_channel")
         .table("game_sessions")
@@ -128,7 +136,7 @@ struct OldSession {
     channel_id: i64,
     host_id: i64,
     question_id: Option<i64>,
-    kind: SessionKind,
+    is_challenge: bool,
     status: SessionStatus,
     started_at: DateTime<Utc>,
     ended_at: DateTime<Utc>,
@@ -170,7 +178,7 @@ impl OldSession {
             channel_id,
             host_id,
             question_id,
-            kind: if is_challenge { SessionKind::Daily } else { SessionKind::Normal },
+            is_challenge,
             status: if is_completed { SessionStatus::Finished } else { SessionStatus::Expired },
             started_at,
             ended_at,
@@ -183,7 +191,8 @@ impl OldSession {
             new_id(self.id).into(),
             self.channel_id.into(),
             self.host_id.into(),
-            self.kind.as_str().into(),
+            if self.is_challenge { "daily" } else { "normal" }.into(),
+            self.is_challenge.then(|| self.started_at.date_naive()).into(),
             self.status.as_str().into(),
             TIME_LIMIT_MS.into(),
             0.into(),
@@ -217,8 +226,18 @@ fn old_id(id: Uuid) -> Option<i64> {
 }
 
 async fn carry_over(db: &impl ConnectionTrait) -> Result<(), DbErr> {
-    const SESSION: [&str; 9] =
-        ["id", "channel_id", "host_id", "kind", "status", "time_limit_ms", "position", "started_at", "ended_at"];
+    const SESSION: [&str; 10] = [
+        "id",
+        "channel_id",
+        "host_id",
+        "kind",
+        "challenge_on",
+        "status",
+        "time_limit_ms",
+        "position",
+        "started_at",
+        "ended_at",
+    ];
     const ASKED: [&str; 5] = ["session_id", "position", "question_id", "version", "opened_at"];
     let asked = ("asked", "(SELECT difficulty FROM questions WHERE questions.id = question_id)");
     let mut reader = original::Reader::new(&GAME_SESSIONS, "game_sessions_v1", &[asked]);
@@ -283,7 +302,7 @@ async fn insert_with_parents(db: &impl ConnectionTrait, mut rows: Vec<Row>) -> R
 struct Session {
     id: Uuid,
     channel_id: i64,
-    host_id: i64,
+    host_id: Option<i64>,
     kind: String,
     status: String,
     started_at: DateTime<Utc>,
@@ -306,7 +325,7 @@ impl Session {
             ("start_time", json!(Some(self.started_at).filter(|at| *at != UNKNOWN).map(instant_text))),
             ("end_time", json!(end.map(instant_text))),
             ("is_completed", json!(i64::from(is_completed))),
-            ("is_challenge", json!(i64::from(self.kind != SessionKind::Normal.as_str()))),
+            ("is_challenge", json!(i64::from(self.kind != "normal"))),
         ])
     }
 }

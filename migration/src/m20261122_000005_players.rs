@@ -10,8 +10,7 @@ use sea_orm_migration::schema::*;
 use sea_orm_migration::sea_orm::{DbBackend, FromQueryResult, Statement};
 use serde_json::{Value as Json, json};
 use trivia_domain::model::{
-    AchievementId, DayKey, Difficulty, OpeningAchievement, OpeningBalance, OpeningWeek, Period, Points, SessionKind,
-    WeekStart,
+    AchievementId, DayKey, Difficulty, OpeningAchievement, OpeningBalance, OpeningWeek, Period, Points, WeekStart,
 };
 use uuid::Uuid;
 
@@ -116,6 +115,7 @@ async fn create_users(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(counter("weekly_challenges"))
         .col(date_null("daily_challenge_completed"))
         .col(date_null("weekly_challenge_completed"))
+        .col(text("time_zone").default("UTC"))
         .col(timestamp_with_time_zone("created_at"))
         .check(at_most("questions_correct", "questions_answered"))
         .check(at_most("current_streak", "best_streak"))
@@ -190,9 +190,8 @@ async fn create_rankings(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 }
 
 async fn create_ledger(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    const OF_AN_ANSWER: [&str; 11] = [
+    const OF_AN_ANSWER: [&str; 9] = [
         "session_id",
-        "session_kind",
         "question_id",
         "question_version",
         "difficulty",
@@ -201,7 +200,6 @@ async fn create_ledger(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         "correct",
         "rule_version",
         "elapsed_us",
-        "completes_challenge",
     ];
     let answer_is_whole = OF_AN_ANSWER.map(|column| format!("{column} IS NOT NULL")).join(" AND ");
     let kinds = ["answer", "award", "grant", "opening", "reset"];
@@ -218,9 +216,6 @@ async fn create_ledger(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(big_integer("streak").check(Expr::col("streak").gte(0)))
         .col(json_null("unlocked"))
         .col(uuid_null("session_id"))
-        .col(
-            text_null("session_kind").check(Expr::col("session_kind").is_in(SessionKind::ALL.map(SessionKind::as_str))),
-        )
         .col(big_integer_null("question_id"))
         .col(big_integer_null("question_version"))
         .col(text_null("difficulty").check(is_difficulty("difficulty")))
@@ -229,7 +224,9 @@ async fn create_ledger(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(boolean_null("correct"))
         .col(big_integer_null("rule_version"))
         .col(big_integer_null("elapsed_us").check(Expr::col("elapsed_us").gte(0)))
-        .col(boolean_null("completes_challenge"))
+        .col(text_null("challenge_kind").check(Expr::col("challenge_kind").is_in(["daily", "weekly"])))
+        .col(date_null("challenge_on"))
+        .col(big_integer_null("challenge_size").check(Expr::col("challenge_size").gte(1)))
         .col(text_null("achievement_id"))
         .col(text_null("reason"))
         .col(json_null("opening"))
@@ -239,8 +236,22 @@ async fn create_ledger(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .foreign_key(&mut to_users("ledger"))
         .foreign_key(ForeignKey::create().from("ledger", "question_id").to("questions", "id"))
         .check(Expr::cust(format!("kind <> 'answer' OR ({answer_is_whole})")))
+        .check(Expr::cust("(challenge_kind IS NULL) = (challenge_on IS NULL)"))
+        .check(Expr::cust("(challenge_kind IS NULL) = (challenge_size IS NULL)"))
         .take();
-    manager.create_table(table).await
+    manager.create_table(table).await?;
+    // one answer per player and question of a challenge, in whichever sessions it is played
+    let of_challenge = Index::create()
+        .name("idx_ledger_challenge")
+        .unique()
+        .table("ledger")
+        .col("user_id")
+        .col("challenge_kind")
+        .col("challenge_on")
+        .col("question_id")
+        .and_where(Expr::col("challenge_on").is_not_null())
+        .take();
+    manager.create_index(of_challenge).await
 }
 
 /// What both schemas know of a player.

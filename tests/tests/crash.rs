@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use trivia_domain::memory::SeededRandom;
 use trivia_domain::model::{
     AchievementId, ChannelId, Given, IdempotencyKey, Page, Points, Question, QuestionBody, QuestionId, Receipt,
-    SessionId, SessionKind, TimeLimit, UserId,
+    SessionId, TimeLimit, UserId,
 };
 use trivia_domain::ports::{
     AnswerSubmission, MaintenancePort, QuestionFilter, RandomSource, Repositories, StartSession,
@@ -410,7 +410,6 @@ async fn play_twice(database: &Database, twin: &mut Twin, player: UserId, channe
     let request = StartSession {
         channel_id: channel,
         host: player,
-        kind: SessionKind::Normal,
         questions: questions.iter().map(|question| question.id).collect(),
         time_limit: TimeLimit::new(Duration::from_secs(600)).unwrap(),
     };

@@ -14,12 +14,12 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use trivia_domain::StoreResult;
 use trivia_domain::model::{
-    AchievementId, BackupInfo, BackupKind, ChannelId, DayKey, Difficulty, Given, IdempotencyKey, Question,
-    QuestionBody, QuestionId, Receipt, SessionKind, TimeLimit, UserId,
+    AchievementId, BackupInfo, BackupKind, ChallengeKind, ChannelId, DayKey, Difficulty, GameSession, Given,
+    IdempotencyKey, Question, QuestionBody, QuestionId, Receipt, TimeLimit, UserId,
 };
 use trivia_domain::ports::{
     AddOutcome, AnswerSubmission, BackupService, Clock, HealthStatus, MaintenancePort, PickRequest, QuestionFilter,
-    StartSession, Store,
+    StartChallenge, StartSession, Store,
 };
 
 use super::leaderboard::{self, Span};
@@ -186,7 +186,7 @@ impl Stage {
         self.heading("An evening with five players", sentence, output)?;
         let (app, clock) = (self.app.clone(), Arc::clone(&self.clock));
         clock.set(FIRST_EVENING);
-        let (questions, played, again) = app
+        let (questions, mut played, again, of_the_day) = app
             .with_database(async |database| {
                 let (questions, played, last) = self.evening(database).await?;
                 let store: &dyn Store = database;
@@ -194,7 +194,7 @@ impl Stage {
                     Some(last) => Some(store.play().submit_answer(last).await?),
                     None => None,
                 };
-                Ok((questions, played, again))
+                Ok((questions, played, again, self.question_of_the_day(database).await?))
             })
             .await?;
         let columns: Vec<Column> =
@@ -213,6 +213,16 @@ impl Stage {
             let verdict = if again == last.receipt { "the same receipt, counted once" } else { "another receipt" };
             writeln!(output, "  {who}'s connection breaks and the last answer is sent again: {verdict}.")?;
         }
+        let (question, answers) = of_the_day;
+        let knew: Vec<&str> =
+            answers.iter().filter(|one| one.receipt.correct == Some(true)).map(|one| CAST[one.player].1).collect();
+        writeln!(output, "  The question of the day, once for each: {}", short(question.content.text(), 60))?;
+        writeln!(
+            output,
+            "  Double points for {}.",
+            if knew.is_empty() { "nobody".to_owned() } else { knew.join(", ") }
+        )?;
+        played.extend(answers);
         Ok(played)
     }
 
@@ -252,7 +262,6 @@ impl Stage {
         let request = StartSession {
             channel_id: ChannelId::new(1)?,
             host: players[0],
-            kind: SessionKind::Normal,
             questions: self.asked[self.asked.len() - questions.len()..].to_vec(),
             time_limit: TimeLimit::default(),
         };
@@ -265,13 +274,8 @@ impl Stage {
             turns.sort_unstable();
             for (thought_ms, player) in turns {
                 self.clock.set_after(opened_at, thought_ms);
-                let submission = AnswerSubmission {
-                    key: IdempotencyKey::generate(self.clock.now(), self.app.random.as_ref()),
-                    user_id: players[player],
-                    session_id: session.id,
-                    question_id: question.id,
-                    given: self.guess(CAST[player].2, question),
-                };
+                let given = self.guess(CAST[player].2, question);
+                let submission = self.submission(players[player], &session, question.id, given);
                 let receipt = store.play().submit_answer(submission.clone()).await?;
                 played.push(Played { player, question: question.id, receipt });
                 last = Some(submission);
@@ -280,6 +284,38 @@ impl Stage {
             store.play().advance(session.id, position).await?;
         }
         Ok((questions, played, last))
+    }
+
+    /// Everybody plays it alone, in a channel of his own.
+    async fn question_of_the_day(&mut self, store: &dyn Store) -> Result<(Question, Vec<Played>), Failure> {
+        let mut played = Vec::new();
+        loop {
+            let (id, _, skill) = CAST[played.len()];
+            let (host, channel_id) = (UserId::new(id)?, ChannelId::new(id)?);
+            let (kind, time_limit) = (ChallengeKind::Daily, TimeLimit::default());
+            let request = StartChallenge { channel_id, host, kind, time_limit };
+            let session = store.play().start_challenge(request).await?;
+            let question = store.questions().get(session.questions[0].question_id).await?;
+            let given = self.guess(skill, &question);
+            let receipt = store.play().submit_answer(self.submission(host, &session, question.id, given)).await?;
+            store.play().finish(session.id).await?;
+            played.push(Played { player: played.len(), question: question.id, receipt });
+            if played.len() == CAST.len() {
+                self.asked.push(question.id);
+                return Ok((question, played));
+            }
+        }
+    }
+
+    fn submission(
+        &self,
+        user_id: UserId,
+        session: &GameSession,
+        question_id: QuestionId,
+        given: Given,
+    ) -> AnswerSubmission {
+        let key = IdempotencyKey::generate(self.clock.now(), self.app.random.as_ref());
+        AnswerSubmission { key, user_id, session_id: session.id, question_id, given }
     }
 
     fn guess(&mut self, skill: u32, question: &Question) -> Given {
@@ -300,12 +336,9 @@ impl Stage {
     }
 
     async fn board(&self, span: Span) -> Result<leaderboard::Report, Failure> {
-        let day = DayKey::of(self.clock.now());
+        let now = self.clock.now();
         self.app
-            .with_database(async |database| {
-                let store: &dyn Store = database;
-                leaderboard::load(store.rankings(), span, day, 10, None).await
-            })
+            .with_database(async |database| leaderboard::load(database, &leaderboard::Args::top(span), now).await)
             .await
     }
 
@@ -316,7 +349,7 @@ impl Stage {
             .app
             .with_database(async |database| {
                 let store: &dyn Store = database;
-                Ok(store.achievements().definitions())
+                Ok(store.achievements().definitions().await?)
             })
             .await?;
         let unlocked: Vec<Unlocked> = played

@@ -1,6 +1,8 @@
 //! The command line: one file per command.
 
+mod achievements;
 mod backup;
+mod calendar;
 mod check;
 mod completions;
 mod demo;
@@ -77,11 +79,16 @@ enum Command {
     /// Write data to a file or to the terminal
     #[command(subcommand)]
     Export(export::Command),
-    /// Look at players
+    /// Show, delete and merge players
     #[command(subcommand)]
     User(user::Command),
     /// Show who leads
     Leaderboard(leaderboard::Args),
+    /// Show, define and retire what players can unlock
+    #[command(subcommand)]
+    Achievements(achievements::Command),
+    /// Show or set where days turn and weeks start
+    Calendar(calendar::Args),
     /// Make, list, verify, restore and delete backups
     #[command(subcommand)]
     Backup(backup::Command),
@@ -171,6 +178,8 @@ async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandRe
         Command::Export(command) => export::run(app, &command, output).await,
         Command::User(command) => user::run(app, &command, output).await,
         Command::Leaderboard(args) => leaderboard::run(app, &args, output).await,
+        Command::Achievements(command) => achievements::run(app, &command, output).await,
+        Command::Calendar(args) => calendar::run(app, &args, output).await,
         Command::Backup(command) => backup::run(app, &command, output).await,
         Command::Check => check::run(app, output).await,
         Command::Verify => verify::run(app, output).await,

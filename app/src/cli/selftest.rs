@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use serde::Serialize;
 use tokio::task::JoinSet;
 use trivia_domain::model::{
-    BackupKind, Board, ChannelId, GameSession, Given, IdempotencyKey, Page, Points, QuestionContent, QuestionId,
-    SessionKind, SessionStatus, TimeLimit, UserId,
+    AchievementCategory, AchievementDefinition, AchievementId, AchievementRule, BackupKind, Board, Calendar,
+    ChallengeKind, ChannelId, GameSession, Given, IdempotencyKey, Page, Points, QuestionContent, QuestionId,
+    SessionStatus, TimeLimit, UserId, Weekday,
 };
 use trivia_domain::ports::{
     AddOutcome, AnswerSubmission, AwardRequest, BackupService, CheckOutcome, GrantRequest, MaintenancePort,
-    PickRequest, QuestionFilter, ResetRequest, StartSession, Store, UnitOfWork, Work, execute,
+    PickRequest, QuestionFilter, ResetRequest, StartChallenge, StartSession, Store, UnitOfWork, Work, execute,
 };
 use trivia_domain::{Refusal, StoreError, StoreResult};
 
@@ -70,6 +71,9 @@ async fn all(app: &App) -> Vec<Check> {
                 check("concurrency", bench.concurrency().await),
                 check("achievements", bench.achievements().await),
                 check("rankings", bench.rankings().await),
+                check("challenges", bench.challenges().await),
+                check("rules", bench.rules().await),
+                check("people", bench.people().await),
                 check("reset", bench.reset().await),
                 check("constraints", bench.constraints().await),
                 check("atomicity", bench.atomicity().await),
@@ -125,7 +129,6 @@ impl Bench<'_> {
         let request = StartSession {
             channel_id: ChannelId::new(channel)?,
             host,
-            kind: SessionKind::Normal,
             questions: questions.iter().map(|question| question.id).collect(),
             time_limit: TimeLimit::default(),
         };
@@ -235,7 +238,7 @@ impl Bench<'_> {
 
     async fn achievements(&self) -> Finding {
         let user = self.player(5).await?;
-        let definition = self.store.achievements().definitions().into_iter().next();
+        let definition = self.store.achievements().definitions().await?.into_iter().next();
         let definition =
             definition.ok_or_else(|| Failure::new("there are no achievements", "report this as a defect"))?;
         for _ in 0..2 {
@@ -266,6 +269,75 @@ impl Bench<'_> {
         Ok("ties share a rank, board and standing agree")
     }
 
+    async fn challenges(&self) -> Finding {
+        let mut seen = Vec::new();
+        for id in [6, 7] {
+            let (user, kind) = (self.player(id).await?, ChallengeKind::Daily);
+            let (channel_id, time_limit) = (ChannelId::new(id)?, TimeLimit::default());
+            let request = StartChallenge { channel_id, host: user, kind, time_limit };
+            for attempt in 0..2 {
+                let session = self.store.play().start_challenge(request.clone()).await?;
+                let question = self.store.questions().get(session.questions[0].question_id).await?;
+                let Some(given) = question.content.read(question.content.answer()) else {
+                    return Err(Failure::new("a right answer cannot be read", "report this as a defect"));
+                };
+                let answered = self.store.play().submit_answer(self.answer(user, &session, 0, given)).await;
+                match attempt {
+                    0 => expect(answered?.correct == Some(true), "a right answer to a challenge is wrong")?,
+                    _ => expect(is_refused(&answered, &Refusal::AlreadyAnswered), "a challenge can be played twice")?,
+                }
+                self.store.play().finish(session.id).await?;
+                seen.push((session.challenge, question.id));
+            }
+            expect(self.store.users().get(user).await?.daily_challenges == 1, "a challenge is not counted once")?;
+        }
+        seen.dedup();
+        expect(seen.len() == 1, "two players are asked different questions of the day")?;
+        Ok("the same for everybody, one attempt a player")
+    }
+
+    async fn rules(&self) -> Finding {
+        let rules = self.store.rules();
+        let before = rules.rules().await?.calendar;
+        let calendar = Calendar { zone: "Pacific/Kiritimati".parse()?, week_start: Weekday::Sunday };
+        rules.set_calendar(calendar).await?;
+        expect(rules.rules().await?.calendar == calendar, "the calendar is not kept")?;
+        rules.set_calendar(before).await?;
+        let newcomer = AchievementDefinition {
+            id: AchievementId::new("self_test")?,
+            name: "Self-test".into(),
+            emoji: "T".into(),
+            category: AchievementCategory::Participation,
+            rule: AchievementRule::Answered { at_least: 1 },
+            bonus: Points::small(1),
+            hidden: false,
+        };
+        let (user, id) = (self.player(2).await?, newcomer.id.clone());
+        let points = self.points(user).await?;
+        expect(rules.define_achievement(newcomer.clone()).await? > 0, "a new achievement is given to nobody")?;
+        expect(self.points(user).await? > points, "who has earned a new achievement does not get it")?;
+        expect(rules.define_achievement(newcomer).await? == 0, "the same definition changes something")?;
+        rules.retire_achievement(&id).await?;
+        let has = self.store.achievements().of(user).await?.iter().any(|one| one.achievement_id == id);
+        expect(has, "who has an achievement loses it when it is retired")?;
+        Ok("calendar set, an achievement earned before it was there")
+    }
+
+    async fn people(&self) -> Finding {
+        let people = self.store.people();
+        let (one, other) = (self.player(2).await?, self.player(3).await?);
+        let facts = people.export(one).await?.facts.len() + people.export(other).await?.facts.len();
+        let profile = people.merge(other, one).await?;
+        expect(is_missing(&people.export(other).await), "a merged player is still there")?;
+        expect(people.export(one).await?.facts.len() == facts, "a merge loses what was played")?;
+        expect(self.store.users().get(one).await? == profile, "a merge shows another profile than it stores")?;
+        people.erase(one).await?;
+        expect(is_missing(&people.export(one).await), "an erased player is still there")?;
+        let standing = self.store.rankings().standing(Board::AllTime, one).await?;
+        expect(standing.is_none(), "an erased player is on the board")?;
+        Ok("exported, merged, erased")
+    }
+
     async fn reset(&self) -> Finding {
         let user = self.player(11).await?;
         self.store.play().reset(ResetRequest { key: self.key(), user_id: user }).await?;
@@ -284,7 +356,6 @@ impl Bench<'_> {
         let unknown = StartSession {
             channel_id: ChannelId::new(9)?,
             host,
-            kind: SessionKind::Normal,
             questions: vec![QuestionId::new(i64::MAX)?],
             time_limit: TimeLimit::default(),
         };

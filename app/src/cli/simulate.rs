@@ -16,8 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use tokio::task::{JoinError, JoinSet};
 use trivia_domain::model::{
-    ChannelId, GameSession, Given, IdempotencyKey, Question, QuestionBody, QuestionContent, Receipt, SessionKind,
-    TimeLimit, UserId,
+    ChannelId, GameSession, Given, IdempotencyKey, Question, QuestionBody, QuestionContent, Receipt, TimeLimit, UserId,
 };
 use trivia_domain::ports::{
     AnswerSubmission, PickRequest, QuestionFilter, RandomSource, StartSession, Store, UnitOfWork, Work, execute,
@@ -285,7 +284,6 @@ impl Simulation {
         let request = StartSession {
             channel_id: channel,
             host,
-            kind: SessionKind::Normal,
             questions: questions.iter().map(|question| question.id).collect(),
             time_limit: TimeLimit::new(Duration::from_secs(600))?,
         };

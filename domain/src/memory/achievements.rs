@@ -9,8 +9,8 @@ use crate::ports::{AchievementProgress, AchievementRepository};
 
 #[async_trait]
 impl AchievementRepository for Tables {
-    fn definitions(&self) -> Vec<AchievementDefinition> {
-        self.catalog.definitions().to_vec()
+    async fn definitions(&self) -> StoreResult<Vec<AchievementDefinition>> {
+        Ok(self.read().rules.catalog.definitions().cloned().collect())
     }
 
     async fn of(&self, user: UserId) -> StoreResult<Vec<UserAchievement>> {
@@ -26,6 +26,6 @@ impl AchievementRepository for Tables {
     async fn progress(&self, user: UserId) -> StoreResult<Vec<AchievementProgress>> {
         let state = self.read();
         let player = state.play.players.get(&user).ok_or_else(|| StoreError::missing("user", user))?;
-        Ok(self.catalog.progress(player))
+        Ok(state.rules.catalog.progress(player))
     }
 }

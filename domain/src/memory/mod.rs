@@ -26,15 +26,18 @@
 //! ```
 
 mod achievements;
+mod challenges;
 mod clock;
+mod people;
 mod play;
 mod questions;
 mod random;
 mod rankings;
+mod rules;
 mod sessions;
 mod users;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -42,11 +45,11 @@ use async_trait::async_trait;
 use self::questions::Shelf;
 pub use self::{clock::ManualClock, random::SeededRandom};
 use crate::error::StoreResult;
-use crate::model::QuestionId;
-use crate::play::{Catalog, WorkingSet};
+use crate::model::{QuestionId, UserId};
+use crate::play::{RuleBook, WorkingSet};
 use crate::ports::{
-    AchievementRepository, Clock, ErasedWork, PickOwner, PlayPort, QuestionRepository, RandomSource, RankingRepository,
-    Repositories, SessionRepository, Store, UnitOfWork, UserRepository,
+    AchievementRepository, ChallengeRepository, Clock, ErasedWork, PeoplePort, PickOwner, PlayPort, QuestionRepository,
+    RandomSource, RankingRepository, Repositories, RulesPort, SessionRepository, Store, UnitOfWork, UserRepository,
 };
 
 /// A [`Store`] that keeps everything in memory and forgets it when dropped.
@@ -55,16 +58,10 @@ use crate::ports::{
 pub struct MemoryStore(Tables);
 
 impl MemoryStore {
-    /// An empty store that plays by the built-in achievements.
+    /// An empty store that plays by the built-in achievements and the default calendar.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn RandomSource>) -> Self {
-        Self::with_catalog(clock, random, Catalog::default())
-    }
-
-    /// An empty store that plays by these achievements.
-    #[must_use]
-    pub fn with_catalog(clock: Arc<dyn Clock>, random: Arc<dyn RandomSource>, catalog: Catalog) -> Self {
-        Self(Tables { state: Mutex::default(), clock, random, catalog: Arc::new(catalog) })
+        Self(Tables { state: Mutex::default(), clock, random })
     }
 }
 
@@ -73,10 +70,13 @@ impl MemoryStore {
 struct State {
     /// Grows with every write, so that a unit of work sees whether it ran on what is there now.
     version: u64,
+    rules: RuleBook,
     play: WorkingSet,
     questions: Shelf,
     /// What was picked for whom, the oldest pick first; a question is there once.
     picks: HashMap<PickOwner, Vec<QuestionId>>,
+    /// Who may be erased again without having been there since.
+    erased: HashSet<UserId>,
 }
 
 /// The repositories over one state: that of the store, or the copy of a unit of work.
@@ -84,7 +84,6 @@ struct Tables {
     state: Mutex<State>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
-    catalog: Arc<Catalog>,
 }
 
 impl Tables {
@@ -106,7 +105,6 @@ impl Tables {
             state: Mutex::new(self.read().clone()),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
-            catalog: Arc::clone(&self.catalog),
         }
     }
 
@@ -133,6 +131,9 @@ impl Repositories for Tables {
     fn sessions(&self) -> &dyn SessionRepository {
         self
     }
+    fn challenges(&self) -> &dyn ChallengeRepository {
+        self
+    }
     fn achievements(&self) -> &dyn AchievementRepository {
         self
     }
@@ -156,6 +157,9 @@ impl Repositories for MemoryStore {
     fn sessions(&self) -> &dyn SessionRepository {
         &self.0
     }
+    fn challenges(&self) -> &dyn ChallengeRepository {
+        &self.0
+    }
     fn achievements(&self) -> &dyn AchievementRepository {
         &self.0
     }
@@ -169,6 +173,12 @@ impl Repositories for MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
+    fn rules(&self) -> &dyn RulesPort {
+        &self.0
+    }
+    fn people(&self) -> &dyn PeoplePort {
+        &self.0
+    }
     async fn run(&self, work: &dyn ErasedWork) -> StoreResult<()> {
         loop {
             let copy = self.0.copy();

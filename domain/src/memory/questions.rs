@@ -43,6 +43,25 @@ impl Shelf {
         }
     }
 
+    /// Takes back an answer that was counted.
+    pub(super) fn uncount(&mut self, id: QuestionId, correct: bool) {
+        if let Some(question) = self.questions.get_mut(&id) {
+            question.times_asked -= 1;
+            question.times_correct -= u64::from(correct);
+        }
+    }
+
+    /// Sizes of the groups, in order.
+    pub(super) fn groups(&self) -> Vec<QuestionGroup> {
+        let groups = self.groups.iter().map(|((category, difficulty, kind), ids)| QuestionGroup {
+            category: category.clone(),
+            difficulty: *difficulty,
+            kind: *kind,
+            size: ids.len() as u64,
+        });
+        groups.collect()
+    }
+
     fn get(&self, id: QuestionId) -> StoreResult<&Question> {
         self.questions.get(&id).ok_or_else(|| StoreError::missing("question", id))
     }
@@ -138,7 +157,7 @@ impl State {
         Ok(contradicted.map_or(AddOutcome::Added { id }, |with| AddOutcome::Contradiction { id, with }))
     }
 
-    fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>> {
+    pub(super) fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>> {
         let (_, picked) = self.choose(&[], request)?;
         Ok(picked)
     }
@@ -187,6 +206,12 @@ impl QuestionRepository for Tables {
         self.read().questions.get(id).cloned()
     }
 
+    async fn version(&self, id: QuestionId, version: u32) -> StoreResult<QuestionContent> {
+        let state = self.read();
+        let content = state.play.contents.get(&(id, version)).cloned();
+        content.ok_or_else(|| StoreError::missing("version of a question", format!("{id}/{version}")))
+    }
+
     async fn list(&self, filter: &QuestionFilter, page: Page) -> StoreResult<Vec<Question>> {
         let state = self.read();
         let matching =
@@ -197,14 +222,7 @@ impl QuestionRepository for Tables {
     }
 
     async fn groups(&self) -> StoreResult<Vec<QuestionGroup>> {
-        let state = self.read();
-        let groups = state.questions.groups.iter().map(|((category, difficulty, kind), ids)| QuestionGroup {
-            category: category.clone(),
-            difficulty: *difficulty,
-            kind: *kind,
-            size: ids.len() as u64,
-        });
-        Ok(groups.collect())
+        Ok(self.read().questions.groups())
     }
 
     async fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>> {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::{State, Tables};
 use crate::error::{StoreError, StoreResult};
 use crate::model::{
-    Board, Cursor, LeaderboardEntry, LeaderboardPage, Period, Points, Standing, Tally, UserId, WeekStart, WeeklyRanking,
+    Board, Cursor, DayKey, LeaderboardEntry, LeaderboardPage, Period, Points, Standing, Tally, UserId, WeeklyRanking,
 };
 use crate::play::PlayerState;
 use crate::ports::RankingRepository;
@@ -40,7 +40,7 @@ fn score(player: &PlayerState, board: Board) -> Option<(Tally, DateTime<Utc>)> {
 
 impl State {
     /// All lines of a board, best first.
-    fn board(&self, board: Board) -> Vec<LeaderboardEntry> {
+    pub(super) fn board(&self, board: Board) -> Vec<LeaderboardEntry> {
         let mut entries: Vec<_> = self
             .play
             .players
@@ -108,6 +108,18 @@ impl RankingRepository for Tables {
         Ok(entries.into_iter().skip(first).take(at - first + 1 + radius).collect())
     }
 
+    async fn rank_change(&self, period: Period, day: DayKey, user: UserId) -> StoreResult<Option<i64>> {
+        let state = self.read();
+        let calendar = state.rules.calendar;
+        let rank = |start| {
+            let entries = state.board(Board::Period { period, start });
+            entries.iter().find(|entry| entry.user_id == user).and_then(|entry| i64::try_from(entry.rank).ok())
+        };
+        let start = calendar.start(period, day);
+        let (Some(now), Some(before)) = (rank(start), rank(calendar.before(period, start))) else { return Ok(None) };
+        Ok(Some(before - now))
+    }
+
     async fn weekly_history(&self, user: UserId, limit: u32) -> StoreResult<Vec<WeeklyRanking>> {
         let state = self.read();
         let Some(player) = state.play.players.get(&user) else { return Ok(Vec::new()) };
@@ -116,7 +128,7 @@ impl RankingRepository for Tables {
             let entries = state.board(Board::Period { period: *period, start: *start });
             WeeklyRanking {
                 user_id: user,
-                week_start: WeekStart::of(*start),
+                week_start: *start,
                 points: score.tally.points,
                 rank: entries.iter().find(|entry| entry.user_id == user).map(|entry| entry.rank),
             }

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::Tables;
 use crate::error::{StoreError, StoreResult};
@@ -18,5 +19,13 @@ impl SessionRepository for Tables {
     async fn live(&self, channel: ChannelId) -> StoreResult<Option<GameSession>> {
         let state = self.read();
         Ok(state.play.live.get(&channel).and_then(|id| state.play.sessions.get(id)).cloned())
+    }
+
+    async fn forget_ended(&self, before: DateTime<Utc>) -> StoreResult<u64> {
+        let mut state = self.write();
+        let sessions = &mut state.play.sessions;
+        let count = sessions.len();
+        sessions.retain(|_, session| session.ended_at.is_none_or(|ended_at| ended_at >= before));
+        Ok((count - sessions.len()) as u64)
     }
 }

@@ -1,10 +1,8 @@
-use std::cmp::Reverse;
-
 use async_trait::async_trait;
 
-use super::Tables;
+use super::{State, Tables};
 use crate::error::{StoreError, StoreResult};
-use crate::model::{Fact, Page, UserId, UserProfile};
+use crate::model::{Fact, Page, RecordedFact, TimeZone, UserId, UserProfile};
 use crate::play::{Dimension, PlayerState};
 use crate::ports::{RecentAnswer, UserBreakdown, UserRepository};
 
@@ -27,6 +25,13 @@ impl UserRepository for Tables {
         Ok(player.profile.clone())
     }
 
+    async fn set_time_zone(&self, id: UserId, zone: TimeZone) -> StoreResult<UserProfile> {
+        let mut state = self.write();
+        let player = state.play.players.get_mut(&id).ok_or_else(|| StoreError::missing("user", id))?;
+        player.profile.time_zone = zone;
+        Ok(player.profile.clone())
+    }
+
     async fn list(&self, page: Page) -> StoreResult<Vec<UserProfile>> {
         let state = self.read();
         let mut profiles: Vec<&UserProfile> = state.play.players.values().map(|player| &player.profile).collect();
@@ -37,7 +42,14 @@ impl UserRepository for Tables {
 
     async fn breakdown(&self, id: UserId) -> StoreResult<UserBreakdown> {
         let state = self.read();
-        let player = state.play.players.get(&id).ok_or_else(|| StoreError::missing("user", id))?;
+        state.breakdown(id)
+    }
+}
+
+impl State {
+    /// A player's history in sums.
+    pub(super) fn breakdown(&self, id: UserId) -> StoreResult<UserBreakdown> {
+        let player = self.play.players.get(&id).ok_or_else(|| StoreError::missing("user", id))?;
         let mut breakdown = UserBreakdown::default();
         for (dimension, tally) in &player.tallies {
             match dimension {
@@ -45,27 +57,27 @@ impl UserRepository for Tables {
                 Dimension::Category(category) => breakdown.by_category.insert(category.clone(), *tally),
             };
         }
-        let mut answers: Vec<_> = state
-            .play
-            .recorded
-            .values()
-            .filter(|(entry, _)| entry.user_id == id)
-            .filter_map(|(entry, _)| match &entry.fact {
-                Fact::Answer(answer) => Some((entry, answer)),
-                _ => None,
-            })
-            .collect();
-        answers.sort_unstable_by_key(|(entry, _)| Reverse(entry.seq));
-        breakdown.recent = answers
-            .into_iter()
+        let recent = self.facts(id).into_iter().rev().filter_map(|fact| match fact.entry.fact {
+            Fact::Answer(answer) => Some((fact.entry.at, answer)),
+            _ => None,
+        });
+        breakdown.recent = recent
             .take(RECENT)
-            .map(|(entry, answer)| RecentAnswer {
+            .map(|(at, answer)| RecentAnswer {
                 question_id: answer.question_id,
                 correct: answer.correct,
                 points: answer.points,
-                at: entry.at,
+                at,
             })
             .collect();
         Ok(breakdown)
+    }
+
+    /// A player's ledger, oldest first.
+    pub(super) fn facts(&self, id: UserId) -> Vec<RecordedFact> {
+        let recorded = self.play.recorded.values().filter(|(entry, _)| entry.user_id == id).cloned();
+        let mut facts: Vec<_> = recorded.map(|(entry, receipt)| RecordedFact { entry, receipt }).collect();
+        facts.sort_unstable_by_key(|fact| fact.entry.seq);
+        facts
     }
 }

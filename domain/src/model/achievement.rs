@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::names::define_text;
+use super::names::{define_names, define_text};
+use super::text::checked;
 use super::{Difficulty, Points, UserId};
 use crate::error::{StoreError, StoreResult};
 
@@ -107,6 +108,18 @@ pub enum AchievementCategory {
     Challenges,
 }
 
+define_names!(
+    AchievementCategory,
+    "category of an achievement",
+    Streaks = "streaks",
+    Dedication = "dedication",
+    Points = "points",
+    Participation = "participation",
+    Accuracy = "accuracy",
+    Difficulty = "difficulty",
+    Challenges = "challenges"
+);
+
 /// An achievement that players can unlock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AchievementDefinition {
@@ -124,6 +137,36 @@ pub struct AchievementDefinition {
     pub bonus: Points,
     /// Not shown before it is unlocked.
     pub hidden: bool,
+}
+
+impl AchievementDefinition {
+    /// The definition as it is stored, with blanks in name and emoji put right.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for a name that is empty or longer than 100 characters, an emoji longer than
+    /// 16, a rule that asks for nothing, or more than 100 percent.
+    pub fn checked(self) -> StoreResult<Self> {
+        use AchievementRule as Rule;
+        let name = checked("name of an achievement", &self.name, 100)?.into();
+        let emoji = checked("emoji of an achievement", &self.emoji, 16)?.into();
+        let (Rule::Streak { at_least }
+        | Rule::DayStreak { at_least }
+        | Rule::TotalPoints { at_least }
+        | Rule::Answered { at_least }
+        | Rule::Accuracy { answered: at_least, .. }
+        | Rule::DifficultyCorrect { at_least, .. }
+        | Rule::DailyChallenges { at_least }
+        | Rule::WeeklyChallenges { at_least }) = self.rule;
+        if at_least == 0 {
+            return Err(StoreError::invalid("rule of an achievement", "it asks for nothing"));
+        }
+        match self.rule {
+            Rule::Accuracy { percent: 101.., .. } => {
+                Err(StoreError::invalid("rule of an achievement", "it asks for more than 100 percent"))
+            }
+            _ => Ok(Self { name, emoji, ..self }),
+        }
+    }
 }
 
 /// An achievement that a player has.

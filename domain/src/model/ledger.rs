@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AchievementId, Category, DayKey, Difficulty, Given, IdempotencyKey, Points, QuestionId, SessionId, SessionKind,
+    AchievementId, Category, ChallengeId, DayKey, Difficulty, Given, IdempotencyKey, Points, QuestionId, SessionId,
     UserId, WeekStart,
 };
 
@@ -19,7 +19,7 @@ pub struct LedgerEntry {
     pub key: IdempotencyKey,
     /// When it was received.
     pub at: DateTime<Utc>,
-    /// The player's calendar day then.
+    /// The day then in the player's time zone.
     pub day: DayKey,
     /// What happened.
     pub fact: Fact,
@@ -46,7 +46,8 @@ pub enum Fact {
     },
     /// What a player had when the ledger began: a database of the original system has totals without facts.
     Opening(OpeningBalance),
-    /// The player starts over: points, streaks, boards and achievements are cleared.
+    /// The player starts over: points, streaks, boards and achievements are cleared; attempts at
+    /// challenges stay, so nobody gets a second one.
     Reset,
 }
 
@@ -102,8 +103,6 @@ pub struct OpeningAchievement {
 pub struct AnswerFact {
     /// The session.
     pub session_id: SessionId,
-    /// What the session is played for.
-    pub session_kind: SessionKind,
     /// The question.
     pub question_id: QuestionId,
     /// Its version.
@@ -122,8 +121,18 @@ pub struct AnswerFact {
     pub rule_version: u16,
     /// Microseconds from the opening of the question to the answer.
     pub elapsed_us: u64,
-    /// Whether it was the last question of a challenge.
-    pub completes_challenge: bool,
+    /// The challenge that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<InChallenge>,
+}
+
+/// The challenge of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InChallenge {
+    /// Which one.
+    pub id: ChallengeId,
+    /// Its questions.
+    pub size: u32,
 }
 
 /// What a caller is told about a fact; every retry of the same key gets the same one.

@@ -2,7 +2,9 @@
 
 mod achievement;
 mod backup;
+mod calendar;
 mod category;
+mod challenge;
 mod difficulty;
 mod drift;
 mod id;
@@ -10,6 +12,7 @@ mod ledger;
 mod names;
 mod page;
 mod period;
+mod person;
 mod points;
 mod question;
 mod ranking;
@@ -19,17 +22,24 @@ mod user;
 
 pub use achievement::{AchievementCategory, AchievementDefinition, AchievementId, AchievementRule, UserAchievement};
 pub use backup::{BackupId, BackupInfo, BackupKind, BackupManifest, RetentionPolicy, RowCounts, Verification};
+pub use calendar::{Calendar, TimeZone, Weekday};
 pub use category::Category;
+pub use challenge::{
+    Badge, Challenge, ChallengeAnswer, ChallengeAttempt, ChallengeId, ChallengeKind, ChallengeQuestion,
+};
 pub use difficulty::Difficulty;
 pub use drift::Drift;
 pub use id::{ChannelId, IdempotencyKey, QuestionId, SessionId, UserId};
-pub use ledger::{AnswerFact, Fact, LedgerEntry, OpeningAchievement, OpeningBalance, OpeningWeek, Receipt};
+pub use ledger::{
+    AnswerFact, Fact, InChallenge, LedgerEntry, OpeningAchievement, OpeningBalance, OpeningWeek, Receipt,
+};
 pub use page::Page;
 pub use period::{DayKey, Period, WeekStart};
+pub use person::{PersonalRecord, RecordedFact};
 pub use points::{Accuracy, Points, Tally};
 pub use question::{ContentKey, Given, Language, Question, QuestionBody, QuestionContent, QuestionKind, StemKey};
-pub use ranking::{Board, Cursor, LeaderboardEntry, LeaderboardPage, PeriodScore, Standing, WeeklyRanking};
-pub use session::{GameSession, SessionKind, SessionQuestion, SessionStatus, TimeLimit};
+pub use ranking::{Board, Closing, Cursor, LeaderboardEntry, LeaderboardPage, PeriodScore, Standing, WeeklyRanking};
+pub use session::{GameSession, SessionQuestion, SessionStatus, TimeLimit};
 pub(crate) use text::checked as checked_text;
 pub use text::{fold_identity, fold_match};
 pub use user::UserProfile;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Accuracy, DayKey, Period, Points, Tally, UserId, WeekStart};
+use super::{Accuracy, DayKey, IdempotencyKey, Period, Points, Tally, UserId};
 use crate::error::{StoreError, StoreResult};
 
 /// Which ranking is meant.
@@ -23,14 +23,6 @@ pub enum Board {
         /// Its first day.
         start: DayKey,
     },
-}
-
-impl Board {
-    /// The board of the `period` that holds `day`.
-    #[must_use]
-    pub fn of(period: Period, day: DayKey) -> Self {
-        Self::Period { period, start: period.start(day) }
-    }
 }
 
 impl fmt::Display for Board {
@@ -94,17 +86,32 @@ pub struct Standing {
     pub points: Points,
 }
 
-/// A player's result of one week, as the original kept it.
+/// A player's result of one week.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeeklyRanking {
     /// The player.
     pub user_id: UserId,
-    /// The week.
-    pub week_start: WeekStart,
+    /// First day of the week.
+    pub week_start: DayKey,
     /// Points of the week.
     pub points: Points,
     /// Rank in it; `None` without points.
     pub rank: Option<u64>,
+}
+
+/// The end of a period, declared exactly once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// The length of the period.
+    pub period: Period,
+    /// Its first day.
+    pub starts_on: DayKey,
+    /// The request that closed it: whoever sent this key announces the winners, and nobody else.
+    pub key: IdempotencyKey,
+    /// When it was closed.
+    pub closed_at: DateTime<Utc>,
+    /// Players with points then.
+    pub players: u64,
 }
 
 /// A place in the order of one board: the next page starts after it.
@@ -138,8 +145,7 @@ impl FromStr for Cursor {
                 "all-time" => Board::AllTime,
                 period => {
                     let (period, start) = period.split_once(':')?;
-                    let (period, start) = (period.parse::<Period>().ok()?, start.parse::<DayKey>().ok()?);
-                    (period.start(start) == start).then_some(Board::Period { period, start })?
+                    Board::Period { period: period.parse().ok()?, start: start.parse().ok()? }
                 }
             };
             let points = Points::new(parts.next()?.parse().ok()?).ok()?;

@@ -6,22 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::names::define_names;
-use super::{ChannelId, QuestionId, SessionId, UserId};
+use super::{ChallengeId, ChannelId, QuestionId, SessionId, UserId};
 use crate::error::{StoreError, StoreResult};
-
-/// What a session is played for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SessionKind {
-    /// Quick answers give more points.
-    Normal,
-    /// The question of the day: double points, no time factor.
-    Daily,
-    /// The questions of the week: triple points, no time factor.
-    Weekly,
-}
-
-define_names!(SessionKind, "session kind", Normal = "normal", Daily = "daily", Weekly = "weekly");
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -106,10 +92,10 @@ pub struct GameSession {
     pub id: SessionId,
     /// Where it is played.
     pub channel_id: ChannelId,
-    /// Who started it.
-    pub host: UserId,
-    /// What it is played for.
-    pub kind: SessionKind,
+    /// Who started it; `None` after that person was erased.
+    pub host: Option<UserId>,
+    /// The challenge that is played; `None` in a normal session, where quick answers give more points.
+    pub challenge: Option<ChallengeId>,
     /// Where it stands.
     pub status: SessionStatus,
     /// Time to answer each question.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Accuracy, DayKey, Difficulty, Points, UserId};
+use super::{Accuracy, DayKey, Difficulty, Points, TimeZone, UserId};
 
 /// What everybody may see of a player: the fold over the facts of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,10 +38,12 @@ pub struct UserProfile {
     pub daily_challenges: u64,
     /// Weekly challenges completed.
     pub weekly_challenges: u64,
-    /// Day of the last completed daily challenge.
+    /// Day of the last daily challenge that was completed.
     pub daily_challenge_completed: Option<DayKey>,
     /// Day on which the last weekly challenge was completed.
     pub weekly_challenge_completed: Option<DayKey>,
+    /// Where the player's days turn.
+    pub time_zone: TimeZone,
     /// When the player was first seen.
     pub created_at: DateTime<Utc>,
 }
@@ -68,6 +70,7 @@ impl UserProfile {
             weekly_challenges: 0,
             daily_challenge_completed: None,
             weekly_challenge_completed: None,
+            time_zone: TimeZone::UTC,
             created_at,
         }
     }

@@ -2,45 +2,107 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
 use super::{Dimension, PlayerState};
 use crate::error::{StoreError, StoreResult};
 use crate::model::{AchievementCategory, AchievementDefinition, AchievementId, AchievementRule, Difficulty, Points};
 use crate::ports::AchievementProgress;
 
-/// A list of definitions with different ids, in the order in which they are looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Catalog(Vec<AchievementDefinition>);
+/// One definition of an achievement through its life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// What is wanted and paid.
+    pub definition: AchievementDefinition,
+    /// Facts after this instant do not earn it any more: it was replaced or removed.
+    pub retired_at: Option<DateTime<Utc>>,
+}
+
+impl Revision {
+    fn counts_at(&self, at: DateTime<Utc>) -> bool {
+        self.retired_at.is_none_or(|retired| at <= retired)
+    }
+}
+
+/// The achievements, as revisions in the order in which they are looked at; at most one revision of an
+/// id is not retired.
+///
+/// A revision counts as if it had been there from the start, and until it is retired. So a definition
+/// that comes later gives the same as one that was always there, whoever has an achievement keeps it
+/// when its threshold is raised or it is removed, and one that comes back pays nobody twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalog(Vec<Revision>);
 
 impl Catalog {
-    /// Builds a catalog.
+    /// Builds a catalog from revisions.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when an id occurs twice.
-    pub fn new(definitions: Vec<AchievementDefinition>) -> StoreResult<Self> {
-        for (at, definition) in definitions.iter().enumerate() {
-            if definitions[..at].iter().any(|earlier| earlier.id == definition.id) {
-                return Err(StoreError::conflict("achievement", &definition.id));
+    /// [`StoreError::Conflict`] when two revisions of one id are not retired.
+    pub fn new(revisions: Vec<Revision>) -> StoreResult<Self> {
+        for (at, revision) in revisions.iter().enumerate() {
+            let id = &revision.definition.id;
+            let is_active = |other: &Revision| other.retired_at.is_none() && other.definition.id == *id;
+            if is_active(revision) && revisions[..at].iter().any(is_active) {
+                return Err(StoreError::conflict("achievement", id));
             }
         }
-        Ok(Self(definitions))
+        Ok(Self(revisions))
     }
 
-    /// The definitions.
+    /// All revisions.
     #[must_use]
-    pub fn definitions(&self) -> &[AchievementDefinition] {
+    pub fn revisions(&self) -> &[Revision] {
         &self.0
     }
 
-    /// The definition with this id.
-    #[must_use]
-    pub fn get(&self, id: &AchievementId) -> Option<&AchievementDefinition> {
-        self.0.iter().find(|definition| definition.id == *id)
+    /// The definitions that are not retired.
+    pub fn definitions(&self) -> impl Iterator<Item = &AchievementDefinition> {
+        self.0.iter().filter(|revision| revision.retired_at.is_none()).map(|revision| &revision.definition)
     }
 
-    /// What the state has earned and does not have yet.
-    pub(super) fn earned_by<'a>(&'a self, state: &PlayerState) -> Vec<&'a AchievementDefinition> {
+    /// The definition with this id that is not retired.
+    #[must_use]
+    pub fn get(&self, id: &AchievementId) -> Option<&AchievementDefinition> {
+        self.definitions().find(|definition| definition.id == *id)
+    }
+
+    /// Adds a definition, or replaces the one with its id from now on; `false` when it is there already.
+    ///
+    /// # Errors
+    /// As [`AchievementDefinition::checked`].
+    pub fn define(&mut self, definition: AchievementDefinition, at: DateTime<Utc>) -> StoreResult<bool> {
+        let definition = definition.checked()?;
+        if self.get(&definition.id) == Some(&definition) {
+            return Ok(false);
+        }
+        self.retire(&definition.id, at);
+        self.0.push(Revision { definition, retired_at: None });
+        Ok(true)
+    }
+
+    /// Lets nobody earn this achievement any more; `false` when nobody can already.
+    pub fn retire(&mut self, id: &AchievementId, at: DateTime<Utc>) -> bool {
+        let active = self.0.iter_mut().find(|revision| revision.definition.id == *id && revision.retired_at.is_none());
+        let retired = active.is_some();
+        if let Some(revision) = active {
+            revision.retired_at = Some(at);
+        }
+        retired
+    }
+
+    /// What an achievement pays that is given by hand.
+    pub(super) fn bonus_at(&self, id: &AchievementId, at: DateTime<Utc>) -> Points {
+        let counts = |revision: &&Revision| revision.definition.id == *id && revision.counts_at(at);
+        self.0.iter().find(counts).map(|revision| revision.definition.bonus).unwrap_or_default()
+    }
+
+    /// What the state has earned with a fact of this instant and does not have yet.
+    pub(super) fn earned_by<'a>(&'a self, state: &PlayerState, at: DateTime<Utc>) -> Vec<&'a AchievementDefinition> {
         self.0
             .iter()
+            .filter(|revision| revision.counts_at(at))
+            .map(|revision| &revision.definition)
             .filter(|definition| !state.achievements.contains_key(&definition.id))
             .filter(|definition| {
                 let (reached, target) = measure(definition.rule, state);
@@ -49,11 +111,10 @@ impl Catalog {
             .collect()
     }
 
-    /// How far a state is with every definition; hidden ones appear once they are unlocked.
+    /// How far a state is with every definition that is not retired; hidden ones appear once they are unlocked.
     #[must_use]
     pub fn progress(&self, state: &PlayerState) -> Vec<AchievementProgress> {
-        self.0
-            .iter()
+        self.definitions()
             .map(|definition| {
                 let unlocked = state.achievements.contains_key(&definition.id);
                 let (reached, target) = measure(definition.rule, state);
@@ -149,6 +210,7 @@ impl Default for Catalog {
                     bonus: Points::small(bonus),
                     hidden: false,
                 })
+                .map(|definition| Revision { definition, retired_at: None })
                 .collect(),
         )
     }

@@ -1,10 +1,17 @@
 //! Moves as values, so that many can share one transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{StoreError, StoreResult};
-use crate::model::{ChannelId, GameSession, IdempotencyKey, QuestionId, Receipt, SessionId, UserId};
-use crate::ports::{AnswerSubmission, AwardRequest, GrantRequest, ResetRequest, StartSession};
+use chrono::{DateTime, Utc};
+
+use crate::model::{
+    Calendar, ChallengeId, ChannelId, Closing, DayKey, GameSession, IdempotencyKey, Period, QuestionId, Receipt,
+    SessionId, UserId,
+};
+use crate::ports::{
+    AnswerSubmission, AwardRequest, ClosePeriod, GrantRequest, ResetRequest, StartChallenge, StartSession,
+};
 
 /// A move of the game: see [`PlayPort`](crate::ports::PlayPort) for what each promises.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +22,15 @@ pub enum Command {
         id: SessionId,
         /// What is wanted.
         request: StartSession,
+    },
+    /// Start a session with the questions of the present challenge.
+    StartChallenge {
+        /// The id that it gets.
+        id: SessionId,
+        /// Chance, for whoever is the first.
+        seed: u64,
+        /// What is wanted.
+        request: StartChallenge,
     },
     /// Open the next question.
     Advance {
@@ -41,6 +57,8 @@ pub enum Command {
     Grant(GrantRequest),
     /// Start over.
     Reset(ResetRequest),
+    /// Declare a period over.
+    Close(ClosePeriod),
 }
 
 /// What a move returns.
@@ -50,6 +68,8 @@ pub enum Outcome {
     Session(GameSession),
     /// What the player is told.
     Receipt(Receipt),
+    /// How the period was closed.
+    Closing(Closing),
 }
 
 impl Outcome {
@@ -60,7 +80,7 @@ impl Outcome {
     pub fn session(self) -> StoreResult<GameSession> {
         match self {
             Self::Session(session) => Ok(session),
-            Self::Receipt(_) => Err(StoreError::backend("judging a move", "a receipt came where a session belongs")),
+            other => Err(other.is_not("a session")),
         }
     }
 
@@ -71,8 +91,23 @@ impl Outcome {
     pub fn receipt(self) -> StoreResult<Receipt> {
         match self {
             Self::Receipt(receipt) => Ok(receipt),
-            Self::Session(_) => Err(StoreError::backend("judging a move", "a session came where a receipt belongs")),
+            other => Err(other.is_not("a receipt")),
         }
+    }
+
+    /// The closing that [`Command::Close`] returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`] when the move was another one.
+    pub fn closing(self) -> StoreResult<Closing> {
+        match self {
+            Self::Closing(closing) => Ok(closing),
+            other => Err(other.is_not("a closing")),
+        }
+    }
+
+    fn is_not(&self, wanted: &str) -> StoreError {
+        StoreError::backend("judging a move", format!("{self:?} came where {wanted} belongs"))
     }
 }
 
@@ -91,16 +126,26 @@ pub struct Touched {
     pub keys: BTreeSet<(UserId, IdempotencyKey)>,
     /// Answers that may be there already.
     pub answers: BTreeSet<(SessionId, UserId, QuestionId)>,
+    /// Challenges that may be there already, each with the chance that draws it otherwise. Those that the
+    /// sessions are about are touched too.
+    pub challenges: BTreeMap<ChallengeId, u64>,
+    /// Periods that may be closed already.
+    pub periods: BTreeSet<(Period, DayKey)>,
 }
 
 impl Touched {
-    /// Adds what a move touches.
-    pub fn add(&mut self, command: &Command) {
+    /// Adds what a move touches at an instant.
+    pub fn add(&mut self, command: &Command, at: DateTime<Utc>, calendar: &Calendar) {
         match command {
             Command::Start { request, .. } => {
                 self.users.insert(request.host);
                 self.channels.insert(request.channel_id);
                 self.questions.extend(&request.questions);
+            }
+            Command::StartChallenge { request, seed, .. } => {
+                self.users.insert(request.host);
+                self.channels.insert(request.channel_id);
+                self.challenges.entry(ChallengeId::at(request.kind, at, calendar)).or_insert(*seed);
             }
             Command::Advance { session, .. } | Command::Finish { session } | Command::Expire { session } => {
                 self.sessions.insert(*session);
@@ -115,6 +160,9 @@ impl Touched {
             Command::Award(AwardRequest { user_id, key, .. })
             | Command::Grant(GrantRequest { user_id, key, .. })
             | Command::Reset(ResetRequest { user_id, key }) => self.fact(*user_id, *key),
+            Command::Close(ClosePeriod { period, starts_on, .. }) => {
+                self.periods.insert((*period, *starts_on));
+            }
         }
     }
 

@@ -5,15 +5,21 @@
 //! path, the in-memory store and the tests all run this code, so no rule exists twice.
 
 mod achievements;
+mod challenges;
 mod command;
 mod fold;
+mod merge;
 mod picking;
+mod rule_book;
 mod rules;
 mod working_set;
 
-pub use achievements::Catalog;
+pub use achievements::{Catalog, Revision};
+pub use challenges::challenge_picks;
 pub use command::{Command, Outcome, Touched};
 pub use fold::{Dimension, PlayerState, fold};
+pub use merge::{Merged, merge};
 pub use picking::{Choice, choose, draw};
+pub use rule_book::RuleBook;
 pub use rules::{RULE_VERSION, points_for};
 pub use working_set::{Changes, WorkingSet};

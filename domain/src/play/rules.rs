@@ -1,7 +1,7 @@
 //! Scoring.
 
 use crate::error::{Refusal, StoreResult};
-use crate::model::{Points, SessionKind};
+use crate::model::{ChallengeKind, Points};
 
 /// Version of the scoring rule; it is written into each answer.
 pub const RULE_VERSION: u16 = 1;
@@ -16,31 +16,36 @@ const FULL_PENALTY_US: u64 = 25_000_000;
 /// 2, the weekly by 3. (The original computed the same with floating point; this is exact.)
 ///
 /// ```
-/// use trivia_domain::model::{Points, SessionKind};
+/// use trivia_domain::model::{ChallengeKind, Points};
 /// use trivia_domain::play::points_for;
 /// let hard = Points::small(30);
-/// assert_eq!(points_for(hard, true, 0, SessionKind::Normal)?.get(), 30);
-/// assert_eq!(points_for(hard, true, 10_000_000, SessionKind::Normal)?.get(), 24);
-/// assert_eq!(points_for(hard, true, 60_000_000, SessionKind::Normal)?.get(), 15);
-/// assert_eq!(points_for(hard, true, 60_000_000, SessionKind::Weekly)?.get(), 90);
-/// assert_eq!(points_for(hard, false, 0, SessionKind::Normal)?.get(), 0);
+/// assert_eq!(points_for(hard, true, 0, None)?.get(), 30);
+/// assert_eq!(points_for(hard, true, 10_000_000, None)?.get(), 24);
+/// assert_eq!(points_for(hard, true, 60_000_000, None)?.get(), 15);
+/// assert_eq!(points_for(hard, true, 60_000_000, Some(ChallengeKind::Weekly))?.get(), 90);
+/// assert_eq!(points_for(hard, false, 0, None)?.get(), 0);
 /// # Ok::<(), trivia_domain::StoreError>(())
 /// ```
 ///
 /// # Errors
 /// [`Refusal::Overflow`] when a multiplied value does not fit.
-pub fn points_for(base: Points, correct: bool, elapsed_us: u64, kind: SessionKind) -> StoreResult<Points> {
+pub fn points_for(
+    base: Points,
+    correct: bool,
+    elapsed_us: u64,
+    challenge: Option<ChallengeKind>,
+) -> StoreResult<Points> {
     if !correct {
         return Ok(Points::ZERO);
     }
-    let factor = match kind {
-        SessionKind::Normal => {
+    let factor = match challenge {
+        None => {
             let kept = i128::from(2 * FULL_PENALTY_US - elapsed_us.min(FULL_PENALTY_US));
             let points = i128::from(base.get()) * kept / i128::from(2 * FULL_PENALTY_US);
             return i64::try_from(points.max(1)).map_err(|_| Refusal::Overflow.into()).and_then(Points::new);
         }
-        SessionKind::Daily => 2,
-        SessionKind::Weekly => 3,
+        Some(ChallengeKind::Daily) => 2,
+        Some(ChallengeKind::Weekly) => 3,
     };
     base.get().checked_mul(factor).ok_or_else(|| Refusal::Overflow.into()).and_then(Points::new)
 }
@@ -51,7 +56,7 @@ mod tests {
 
     fn normal(base: u32, seconds: f64) -> i64 {
         let elapsed_us = (seconds * 1e6) as u64;
-        points_for(Points::small(base), true, elapsed_us, SessionKind::Normal).unwrap().get()
+        points_for(Points::small(base), true, elapsed_us, None).unwrap().get()
     }
 
     #[test]
@@ -68,16 +73,16 @@ mod tests {
     #[test]
     fn l7_challenges_ignore_time_and_multiply() {
         for elapsed in [0, 5_000_000, u64::MAX] {
-            let points = |kind| points_for(Points::small(20), true, elapsed, kind).unwrap().get();
-            assert_eq!(points(SessionKind::Daily), 40);
-            assert_eq!(points(SessionKind::Weekly), 60);
+            let points = |kind| points_for(Points::small(20), true, elapsed, Some(kind)).unwrap().get();
+            assert_eq!(points(ChallengeKind::Daily), 40);
+            assert_eq!(points(ChallengeKind::Weekly), 60);
         }
     }
 
     #[test]
     fn l6_points_near_the_limit_are_refused_not_wrapped() {
         let most = Points::new(i64::MAX).unwrap();
-        assert_eq!(points_for(most, true, 0, SessionKind::Normal).unwrap(), most);
-        assert!(points_for(most, true, 0, SessionKind::Daily).is_err());
+        assert_eq!(points_for(most, true, 0, None).unwrap(), most);
+        assert!(points_for(most, true, 0, Some(ChallengeKind::Daily)).is_err());
     }
 }

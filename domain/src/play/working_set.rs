@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::{Catalog, Command, Outcome, PlayerState, RULE_VERSION, fold, points_for};
+use super::{Command, Outcome, PlayerState, RULE_VERSION, RuleBook, fold, points_for};
 use crate::error::{Refusal, StoreError, StoreResult};
 use crate::model::{
-    AnswerFact, ChannelId, DayKey, Fact, GameSession, IdempotencyKey, LedgerEntry, QuestionContent, QuestionId,
-    Receipt, SessionId, SessionKind, SessionQuestion, SessionStatus, UserId,
+    AnswerFact, Calendar, Challenge, ChallengeId, ChallengeQuestion, ChannelId, Closing, DayKey, Fact, GameSession,
+    IdempotencyKey, InChallenge, LedgerEntry, Period, QuestionContent, QuestionId, Receipt, SessionId, SessionQuestion,
+    SessionStatus, UserId,
 };
-use crate::ports::{AnswerSubmission, StartSession};
+use crate::ports::{AnswerSubmission, ClosePeriod, StartChallenge, StartSession};
 
 /// Longest reason of an award, in characters.
 const MAX_REASON: usize = 200;
@@ -33,6 +34,14 @@ pub struct WorkingSet {
     pub recorded: HashMap<(UserId, IdempotencyKey), (LedgerEntry, Receipt)>,
     /// Answers that were given.
     pub answered: HashSet<(SessionId, UserId, QuestionId)>,
+    /// Challenges that are fixed.
+    pub challenges: HashMap<ChallengeId, Challenge>,
+    /// What those would ask that are not fixed: see [`challenge_picks`](super::challenge_picks).
+    pub drawn: HashMap<ChallengeId, Result<Vec<ChallengeQuestion>, Refusal>>,
+    /// Periods that were closed.
+    pub closed: HashMap<(Period, DayKey), Closing>,
+    /// Players with points in the periods that are to be closed.
+    pub ranked: HashMap<(Period, DayKey), u64>,
     changes: Changes,
 }
 
@@ -47,6 +56,10 @@ pub struct Changes {
     pub sessions: BTreeSet<SessionId>,
     /// How often questions were answered, and answered right.
     pub counters: BTreeMap<QuestionId, (u64, u64)>,
+    /// Challenges that are new.
+    pub challenges: Vec<Challenge>,
+    /// Periods that were closed now.
+    pub closings: Vec<Closing>,
 }
 
 impl WorkingSet {
@@ -55,28 +68,32 @@ impl WorkingSet {
     /// # Errors
     /// As the method of [`PlayPort`](crate::ports::PlayPort) that the move belongs to; nothing is
     /// changed then.
-    pub fn apply(&mut self, command: &Command, at: DateTime<Utc>, catalog: &Catalog) -> StoreResult<Outcome> {
+    pub fn apply(&mut self, command: &Command, at: DateTime<Utc>, rules: &RuleBook) -> StoreResult<Outcome> {
         match command {
             Command::Start { id, request } => self.start(*id, request, at).map(Outcome::Session),
+            Command::StartChallenge { id, request, .. } => {
+                self.start_challenge(*id, request, at, &rules.calendar).map(Outcome::Session)
+            }
             Command::Advance { session, from } => self.advance(*session, *from, at).map(Outcome::Session),
             Command::Finish { session } => self.finish(*session, at).map(Outcome::Session),
             Command::Expire { session } => self.expire(*session, at).map(Outcome::Session),
-            Command::Answer(submission) => self.answer(submission, at, catalog).map(Outcome::Receipt),
+            Command::Answer(submission) => self.answer(submission, at, rules).map(Outcome::Receipt),
             Command::Award(request) => {
                 let reason = crate::model::checked_text("reason", &request.reason, MAX_REASON)?;
                 let fact = Fact::Award { points: request.points, reason };
-                self.record_once(request.user_id, request.key, fact, at, catalog).map(Outcome::Receipt)
+                self.record_once(request.user_id, request.key, fact, at, rules).map(Outcome::Receipt)
             }
             Command::Grant(request) => {
-                if catalog.get(&request.achievement_id).is_none() {
+                if rules.catalog.get(&request.achievement_id).is_none() {
                     return Err(StoreError::missing("achievement", &request.achievement_id));
                 }
                 let fact = Fact::Grant { achievement_id: request.achievement_id.clone() };
-                self.record_once(request.user_id, request.key, fact, at, catalog).map(Outcome::Receipt)
+                self.record_once(request.user_id, request.key, fact, at, rules).map(Outcome::Receipt)
             }
             Command::Reset(request) => {
-                self.record_once(request.user_id, request.key, Fact::Reset, at, catalog).map(Outcome::Receipt)
+                self.record_once(request.user_id, request.key, Fact::Reset, at, rules).map(Outcome::Receipt)
             }
+            Command::Close(request) => self.close(request, at, &rules.calendar).map(Outcome::Closing),
         }
     }
 
@@ -91,34 +108,79 @@ impl WorkingSet {
             return Err(StoreError::invalid("session", "it has no questions"));
         }
         let mut questions = Vec::with_capacity(request.questions.len());
-        for (at, question_id) in request.questions.iter().enumerate() {
-            if request.questions[..at].contains(question_id) {
+        for (index, question_id) in request.questions.iter().enumerate() {
+            if request.questions[..index].contains(question_id) {
                 return Err(StoreError::invalid("session", format!("question {question_id} is in it twice")));
             }
             let version =
                 *self.versions.get(question_id).ok_or_else(|| StoreError::missing("question", question_id))?;
             questions.push(SessionQuestion { question_id: *question_id, version, opened_at: None });
         }
-        if let Some(live) = self.live.get(&request.channel_id).and_then(|live| self.sessions.get(live)) {
-            if !live.is_overdue(at) {
-                return Err(Refusal::ChannelOccupied.into());
-            }
-            self.expire(live.id, at)?;
-        }
-        questions[0].opened_at = Some(at);
-        let session = GameSession {
+        self.open(GameSession {
             id,
             channel_id: request.channel_id,
-            host: request.host,
-            kind: request.kind,
+            host: Some(request.host),
+            challenge: None,
             status: SessionStatus::Live,
             time_limit: request.time_limit,
             questions,
             position: 0,
             started_at: at,
             ended_at: None,
+        })
+    }
+
+    /// Starts a session of the present challenge; the first one fixes its questions.
+    fn start_challenge(
+        &mut self,
+        id: SessionId,
+        request: &StartChallenge,
+        at: DateTime<Utc>,
+        calendar: &Calendar,
+    ) -> StoreResult<GameSession> {
+        self.player(request.host)?;
+        let challenge_id = ChallengeId::at(request.kind, at, calendar);
+        let (challenge, is_new) = match (self.challenges.get(&challenge_id), self.drawn.get(&challenge_id)) {
+            (Some(fixed), _) => (fixed.clone(), false),
+            (None, Some(Ok(drawn))) => (Challenge { id: challenge_id, questions: drawn.clone(), created_at: at }, true),
+            (None, Some(Err(refusal))) => return Err(refusal.clone().into()),
+            (None, None) => return Err(StoreError::missing("challenge", challenge_id)),
         };
-        self.live.insert(session.channel_id, id);
+        let asked = |asked: &ChallengeQuestion| SessionQuestion {
+            question_id: asked.question_id,
+            version: asked.version,
+            opened_at: None,
+        };
+        let session = self.open(GameSession {
+            id,
+            channel_id: request.channel_id,
+            host: Some(request.host),
+            challenge: Some(challenge_id),
+            status: SessionStatus::Live,
+            time_limit: request.time_limit,
+            questions: challenge.questions.iter().map(asked).collect(),
+            position: 0,
+            started_at: at,
+            ended_at: None,
+        })?;
+        if is_new {
+            self.challenges.insert(challenge_id, challenge.clone());
+            self.changes.challenges.push(challenge);
+        }
+        Ok(session)
+    }
+
+    /// Lets a session occupy its channel and opens its first question.
+    fn open(&mut self, mut session: GameSession) -> StoreResult<GameSession> {
+        let at = session.started_at;
+        if let Some(live) = self.live.get(&session.channel_id).and_then(|live| self.sessions.get(live)) {
+            if !live.is_overdue(at) {
+                return Err(Refusal::ChannelOccupied.into());
+            }
+            self.expire(live.id, at)?;
+        }
+        session.questions[0].opened_at = Some(at);
+        self.live.insert(session.channel_id, session.id);
         Ok(self.keep(session))
     }
 
@@ -172,7 +234,7 @@ impl WorkingSet {
         session
     }
 
-    fn answer(&mut self, submission: &AnswerSubmission, at: DateTime<Utc>, catalog: &Catalog) -> StoreResult<Receipt> {
+    fn answer(&mut self, submission: &AnswerSubmission, at: DateTime<Utc>, rules: &RuleBook) -> StoreResult<Receipt> {
         let AnswerSubmission { key, user_id, session_id, question_id, ref given } = *submission;
         if let Some((entry, receipt)) = self.recorded.get(&(user_id, key)) {
             return match &entry.fact {
@@ -184,12 +246,16 @@ impl WorkingSet {
                 _ => Err(Refusal::KeyReused.into()),
             };
         }
-        self.player(user_id)?;
+        let player = self.player(user_id)?;
         let session = self.session(session_id)?;
         if !self.versions.contains_key(&question_id) {
             return Err(StoreError::missing("question", question_id));
         }
-        if self.answered.contains(&(session_id, user_id, question_id)) {
+        // a challenge is one attempt, however many sessions play it
+        let attempt = session.challenge.and_then(|challenge| player.challenges.get(&challenge));
+        if self.answered.contains(&(session_id, user_id, question_id))
+            || attempt.is_some_and(|attempt| attempt.has_answered(question_id))
+        {
             return Err(Refusal::AlreadyAnswered.into());
         }
         let asked = session.open_question().ok_or(Refusal::SessionOver)?;
@@ -207,22 +273,27 @@ impl WorkingSet {
         let correct = content.is_right(given).ok_or(Refusal::WrongKind)?;
         let elapsed = asked.opened_at.and_then(|opened_at| (at - opened_at).num_microseconds()).unwrap_or(0);
         let elapsed_us = u64::try_from(elapsed).unwrap_or(0);
-        let is_last = session.position + 1 == session.questions.len();
+        let size = u32::try_from(session.questions.len()).unwrap_or(u32::MAX);
+        let challenge = session.challenge.map(|id| InChallenge { id, size });
         let fact = AnswerFact {
             session_id,
-            session_kind: session.kind,
             question_id,
             question_version: asked.version,
             difficulty: content.difficulty(),
             category: content.category().clone(),
             given: given.clone(),
             correct,
-            points: points_for(content.base_points(), correct, elapsed_us, session.kind)?,
+            points: points_for(
+                content.base_points(),
+                correct,
+                elapsed_us,
+                challenge.map(|challenge| challenge.id.kind),
+            )?,
             rule_version: RULE_VERSION,
             elapsed_us,
-            completes_challenge: session.kind != SessionKind::Normal && is_last,
+            challenge,
         };
-        let receipt = self.record(user_id, key, Fact::Answer(fact), at, catalog)?;
+        let receipt = self.record(user_id, key, Fact::Answer(fact), at, rules)?;
         self.answered.insert((session_id, user_id, question_id));
         let (asked, right) = self.changes.counters.entry(question_id).or_default();
         *asked += 1;
@@ -237,12 +308,12 @@ impl WorkingSet {
         key: IdempotencyKey,
         fact: Fact,
         at: DateTime<Utc>,
-        catalog: &Catalog,
+        rules: &RuleBook,
     ) -> StoreResult<Receipt> {
         match self.recorded.get(&(user, key)) {
             Some((entry, receipt)) if entry.fact == fact => Ok(receipt.clone()),
             Some(_) => Err(Refusal::KeyReused.into()),
-            None => self.record(user, key, fact, at, catalog),
+            None => self.record(user, key, fact, at, rules),
         }
     }
 
@@ -252,12 +323,13 @@ impl WorkingSet {
         key: IdempotencyKey,
         fact: Fact,
         at: DateTime<Utc>,
-        catalog: &Catalog,
+        rules: &RuleBook,
     ) -> StoreResult<Receipt> {
         // folded on a copy, so that an overflow half-way leaves nothing behind
         let mut player = self.player(user)?.clone();
-        let entry = LedgerEntry { user_id: user, seq: player.profile.last_seq + 1, key, at, day: DayKey::of(at), fact };
-        let receipt = fold(&mut player, &entry, catalog)?;
+        let day = player.profile.time_zone.day(at);
+        let entry = LedgerEntry { user_id: user, seq: player.profile.last_seq + 1, key, at, day, fact };
+        let receipt = fold(&mut player, &entry, rules)?;
         self.players.insert(user, player);
         if entry.fact == Fact::Reset {
             self.changes.cleared.insert(user);
@@ -265,6 +337,26 @@ impl WorkingSet {
         self.recorded.insert((user, key), (entry.clone(), receipt.clone()));
         self.changes.entries.push((entry, receipt.clone()));
         Ok(receipt)
+    }
+
+    /// Closes a period that is over; the first request wins and every later one is told so.
+    fn close(&mut self, request: &ClosePeriod, at: DateTime<Utc>, calendar: &Calendar) -> StoreResult<Closing> {
+        let ClosePeriod { key, period, starts_on } = *request;
+        if calendar.start(period, starts_on) != starts_on {
+            let reason = format!("no {period} starts on {starts_on}");
+            return Err(StoreError::invalid("period", reason));
+        }
+        if let Some(closing) = self.closed.get(&(period, starts_on)) {
+            return Ok(closing.clone());
+        }
+        if calendar.day(at) < period.end(starts_on) {
+            return Err(Refusal::PeriodNotOver.into());
+        }
+        let players = self.ranked.get(&(period, starts_on)).copied().unwrap_or_default();
+        let closing = Closing { period, starts_on, key, closed_at: at, players };
+        self.closed.insert((period, starts_on), closing.clone());
+        self.changes.closings.push(closing.clone());
+        Ok(closing)
     }
 
     fn player(&self, id: UserId) -> StoreResult<&PlayerState> {

@@ -8,8 +8,8 @@ use crate::model::{AchievementDefinition, UserAchievement, UserId};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AchievementRepository: Send + Sync {
-    /// All definitions that this store plays by.
-    fn definitions(&self) -> Vec<AchievementDefinition>;
+    /// All definitions that this store plays by, without retired ones.
+    async fn definitions(&self) -> StoreResult<Vec<AchievementDefinition>>;
 
     /// What a player has, newest first, those of one fact by id. Empty for an unknown player.
     async fn of(&self, user: UserId) -> StoreResult<Vec<UserAchievement>>;

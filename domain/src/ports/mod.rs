@@ -6,35 +6,44 @@
 
 mod achievements;
 mod backup;
+mod challenges;
 mod clock;
 mod maintenance;
+mod people;
 mod play;
 mod questions;
 mod random;
 mod rankings;
+mod rules;
 mod sessions;
 mod store;
 mod users;
 
 pub use achievements::{AchievementProgress, AchievementRepository};
 pub use backup::{BackupService, RestoreReport};
+pub use challenges::ChallengeRepository;
 pub use clock::Clock;
 pub use maintenance::{
     CheckOutcome, DatabaseStats, HealthCheck, HealthReport, HealthStatus, MaintenancePort, PoolStats,
 };
-pub use play::{AnswerSubmission, AwardRequest, GrantRequest, PlayPort, ResetRequest, StartSession};
+pub use people::PeoplePort;
+pub use play::{
+    AnswerSubmission, AwardRequest, ClosePeriod, GrantRequest, PlayPort, ResetRequest, StartChallenge, StartSession,
+};
 pub use questions::{
     AddOutcome, PickOwner, PickRequest, PickScope, QuestionFilter, QuestionGroup, QuestionRepository, WhenExhausted,
 };
 pub use random::RandomSource;
 pub use rankings::RankingRepository;
+pub use rules::RulesPort;
 pub use sessions::SessionRepository;
 pub use store::{ErasedWork, Repositories, Store, UnitOfWork, Work, execute};
 pub use users::{RecentAnswer, UserBreakdown, UserRepository};
 
 #[cfg(feature = "mock")]
 pub use self::{
-    achievements::MockAchievementRepository, backup::MockBackupService, clock::MockClock,
-    maintenance::MockMaintenancePort, play::MockPlayPort, questions::MockQuestionRepository, random::MockRandomSource,
-    rankings::MockRankingRepository, sessions::MockSessionRepository, users::MockUserRepository,
+    achievements::MockAchievementRepository, backup::MockBackupService, challenges::MockChallengeRepository,
+    clock::MockClock, maintenance::MockMaintenancePort, people::MockPeoplePort, play::MockPlayPort,
+    questions::MockQuestionRepository, random::MockRandomSource, rankings::MockRankingRepository, rules::MockRulesPort,
+    sessions::MockSessionRepository, users::MockUserRepository,
 };

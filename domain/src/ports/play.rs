@@ -2,8 +2,8 @@ use async_trait::async_trait;
 
 use crate::error::StoreResult;
 use crate::model::{
-    AchievementId, ChannelId, GameSession, Given, IdempotencyKey, Points, QuestionId, Receipt, SessionId, SessionKind,
-    TimeLimit, UserId,
+    AchievementId, ChallengeKind, ChannelId, Closing, DayKey, GameSession, Given, IdempotencyKey, Period, Points,
+    QuestionId, Receipt, SessionId, TimeLimit, UserId,
 };
 
 /// The moves of the game. Each is one transaction: all that follows from it is stored, or nothing.
@@ -16,6 +16,14 @@ pub trait PlayPort: Send + Sync {
     /// Returns `Refused(ChannelOccupied)` while the channel has a live session whose time is not up,
     /// `Missing` for an unknown host or question, `Invalid` without questions or with one twice.
     async fn start_session(&self, request: StartSession) -> StoreResult<GameSession>;
+
+    /// Starts a session with the questions of the present day or week. The first one anywhere draws them,
+    /// and they are the same for everybody from then on. A player has one attempt: what was answered in
+    /// an earlier session stays answered, the rest can be answered here.
+    ///
+    /// Returns `Refused` with `ChannelOccupied`, or with `NotEnoughQuestions` when the first one finds too
+    /// few; `Missing` for an unknown host.
+    async fn start_challenge(&self, request: StartChallenge) -> StoreResult<GameSession>;
 
     /// Closes the question at index `from` and opens the next one; after the last one the session is
     /// finished and the channel free. When the session is past `from` already, nothing changes.
@@ -50,11 +58,19 @@ pub trait PlayPort: Send + Sync {
     /// Returns `Missing` for an unknown user or achievement; `Refused` with `KeyReused` or `Overflow`.
     async fn grant(&self, request: GrantRequest) -> StoreResult<Receipt>;
 
-    /// Lets a player start over: points, streaks, boards and achievements are cleared, the ledger
-    /// and the question statistics stay.
+    /// Lets a player start over: points, streaks, boards and achievements are cleared; the ledger, the
+    /// question statistics and the attempts at challenges stay.
     ///
     /// Returns `Missing` for an unknown user; `Refused(KeyReused)`.
     async fn reset(&self, request: ResetRequest) -> StoreResult<Receipt>;
+
+    /// Declares a period over, once: however many ask, in however many processes, all are told which
+    /// request was the first. So its sender announces the winners, also after a crash, and nobody else
+    /// does. No job has to run at midnight: ask whenever somebody looks. A fact that comes later still
+    /// lands in the period of its time.
+    ///
+    /// Returns `Refused(PeriodNotOver)`, `Invalid` when no such period starts on that day.
+    async fn close_period(&self, request: ClosePeriod) -> StoreResult<Closing>;
 }
 
 /// A session to start.
@@ -64,11 +80,22 @@ pub struct StartSession {
     pub channel_id: ChannelId,
     /// Who starts it.
     pub host: UserId,
-    /// What it is played for.
-    pub kind: SessionKind,
     /// Its questions, in the order in which they are asked.
     pub questions: Vec<QuestionId>,
     /// Time to answer each.
+    pub time_limit: TimeLimit,
+}
+
+/// A session with the questions of the present day or week.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartChallenge {
+    /// Where it is played.
+    pub channel_id: ChannelId,
+    /// Who starts it.
+    pub host: UserId,
+    /// Which challenge.
+    pub kind: ChallengeKind,
+    /// Time to answer each question.
     pub time_limit: TimeLimit,
 }
 
@@ -118,4 +145,15 @@ pub struct ResetRequest {
     pub key: IdempotencyKey,
     /// The player.
     pub user_id: UserId,
+}
+
+/// A period to declare over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosePeriod {
+    /// Says later whether this request was the one.
+    pub key: IdempotencyKey,
+    /// Its length.
+    pub period: Period,
+    /// Its first day.
+    pub starts_on: DayKey,
 }

@@ -18,6 +18,12 @@ pub trait QuestionRepository: Send + Sync {
     /// Returns `Missing` when there is no such question.
     async fn get(&self, id: QuestionId) -> StoreResult<Question>;
 
+    /// What an earlier version says, or the newest: a session goes on asking the version that it started
+    /// with.
+    ///
+    /// Returns `Missing` when there is no such question or version.
+    async fn version(&self, id: QuestionId, version: u32) -> StoreResult<QuestionContent>;
+
     /// Questions that match, in order of id.
     async fn list(&self, filter: &QuestionFilter, page: Page) -> StoreResult<Vec<Question>>;
 

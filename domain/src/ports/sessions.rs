@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use crate::error::StoreResult;
 use crate::model::{ChannelId, GameSession, SessionId};
@@ -18,4 +19,8 @@ pub trait SessionRepository: Send + Sync {
     /// The live session of a channel. After a restart this is how a game is resumed: its deadline
     /// and remaining time are in it.
     async fn live(&self, channel: ChannelId) -> StoreResult<Option<GameSession>>;
+
+    /// Forgets sessions that ended before an instant and returns how many. What was answered in them
+    /// stays: no statistic and no board changes.
+    async fn forget_ended(&self, before: DateTime<Utc>) -> StoreResult<u64>;
 }

@@ -3,7 +3,8 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    AchievementRepository, PlayPort, QuestionRepository, RankingRepository, SessionRepository, UserRepository,
+    AchievementRepository, ChallengeRepository, PeoplePort, PlayPort, QuestionRepository, RankingRepository, RulesPort,
+    SessionRepository, UserRepository,
 };
 use crate::error::{StoreError, StoreResult};
 
@@ -16,6 +17,8 @@ pub trait Repositories: Send + Sync {
     fn questions(&self) -> &dyn QuestionRepository;
     /// Sessions.
     fn sessions(&self) -> &dyn SessionRepository;
+    /// Challenges.
+    fn challenges(&self) -> &dyn ChallengeRepository;
     /// Achievements.
     fn achievements(&self) -> &dyn AchievementRepository;
     /// Leaderboards.
@@ -30,6 +33,12 @@ pub trait UnitOfWork: Repositories {}
 /// A storage backend.
 #[async_trait]
 pub trait Store: Repositories {
+    /// The rules of the game.
+    fn rules(&self) -> &dyn RulesPort;
+
+    /// What a person may ask for.
+    fn people(&self) -> &dyn PeoplePort;
+
     /// Runs a work in one transaction; [`execute`] gives its result back.
     ///
     /// When the work fails or its future is dropped, nothing of it stays.

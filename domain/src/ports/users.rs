@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreResult;
-use crate::model::{Category, Difficulty, Page, Points, QuestionId, Tally, UserId, UserProfile};
+use crate::model::{Category, Difficulty, Page, Points, QuestionId, Tally, TimeZone, UserId, UserProfile};
 
 /// Players. What is in a profile follows from the ledger, so nothing here changes points:
 /// see [`PlayPort`](super::PlayPort).
@@ -23,6 +23,11 @@ pub trait UserRepository: Send + Sync {
     /// The profile, made first if there is none. Any number of concurrent calls make one player and
     /// return equal profiles.
     async fn get_or_create(&self, id: UserId) -> StoreResult<UserProfile>;
+
+    /// Sets where the player's days turn, for the facts to come.
+    ///
+    /// Returns `Missing` when there is no such player.
+    async fn set_time_zone(&self, id: UserId, zone: TimeZone) -> StoreResult<UserProfile>;
 
     /// Profiles in order of id.
     async fn list(&self, page: Page) -> StoreResult<Vec<UserProfile>>;

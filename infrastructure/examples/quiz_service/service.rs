@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use trivia_domain::model::{ChannelId, GameSession, IdempotencyKey, Question, SessionKind, TimeLimit, UserId};
+use trivia_domain::model::{ChannelId, GameSession, IdempotencyKey, Question, TimeLimit, UserId};
 use trivia_domain::ports::{AnswerSubmission, Clock, PickRequest, QuestionFilter, RandomSource, StartSession, Store};
 use trivia_domain::{Refusal, StoreError, StoreResult};
 
@@ -48,7 +48,6 @@ impl QuizService {
         let session = StartSession {
             channel_id: channel,
             host,
-            kind: SessionKind::Normal,
             questions: questions.iter().map(|question| question.id).collect(),
             time_limit: TimeLimit::default(),
         };
@@ -113,8 +112,8 @@ mod tests {
         GameSession {
             id: SessionId::new(uuid::Uuid::nil()),
             channel_id: ChannelId::new(1).unwrap(),
-            host: UserId::new(7).unwrap(),
-            kind: SessionKind::Normal,
+            host: Some(UserId::new(7).unwrap()),
+            challenge: None,
             status: SessionStatus::Live,
             time_limit: TimeLimit::default(),
             questions: vec![SessionQuestion { question_id: question().id, version: 1, opened_at: None }],

@@ -83,9 +83,14 @@ pub(super) async fn vacuum_into(source: &DatabaseConnection, name: &Path, target
     })
 }
 
+/// A connection to a copy that nobody writes to. The caller closes it.
+pub(super) async fn connect_copy(path: &Path) -> StoreResult<DatabaseConnection> {
+    connect(path, SqliteConnectOptions::new().read_only(true).immutable(true)).await
+}
+
 /// Reads a copy that nobody writes to; leaves nothing beside it.
 pub(super) async fn examine(path: &Path) -> StoreResult<Contents> {
-    let connection = connect(path, SqliteConnectOptions::new().read_only(true).immutable(true)).await?;
+    let connection = connect_copy(path).await?;
     let contents = contents(&connection, path).await.map_err(|error| match error {
         StoreError::Corrupt { reason, .. } => corrupt(path, &reason),
         other => other,

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseConnection;
 use tokio::sync::RwLock;
 use trivia_domain::model::{
-    BackupId, BackupInfo, BackupKind, BackupManifest, DayKey, RetentionPolicy, Verification, WeekStart,
+    BackupId, BackupInfo, BackupKind, BackupManifest, Calendar, Period, RetentionPolicy, Verification,
 };
 use trivia_domain::ports::{BackupService, Clock, RestoreReport};
 use trivia_domain::{StoreError, StoreResult};
@@ -152,10 +152,12 @@ impl SqliteBackups {
 
 /// Whether two instants share the one backup of a kind.
 fn same_period(kind: BackupKind, a: DateTime<Utc>, b: DateTime<Utc>) -> bool {
-    let (a, b) = (DayKey::of(a), DayKey::of(b));
+    // weeks of backups start on Monday in UTC, whatever the boards do
+    let calendar = Calendar::default();
+    let same = |period| calendar.start_at(period, a) == calendar.start_at(period, b);
     match kind {
-        BackupKind::Daily => a == b,
-        BackupKind::Weekly => WeekStart::of(a) == WeekStart::of(b),
+        BackupKind::Daily => same(Period::Day),
+        BackupKind::Weekly => same(Period::Week),
         _ => false,
     }
 }

@@ -14,22 +14,24 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use trivia_domain::model::{BackupId, BackupInfo, BackupKind, BackupManifest};
 use trivia_domain::ports::RestoreReport;
 use trivia_domain::{StoreError, StoreResult};
 use trivia_migration::{Migrator, MigratorTrait};
 
-use super::copy::{close, connect_live, lines};
+use super::copy::{close, connect_copy, connect_live, lines};
 use super::files::{
     Scratch, blocking, corrupt, create_dir, create_new, failed, measure, open_regular, sync_dir, sync_file,
 };
 use super::verify::inspect;
 use super::{PAUSE, SqliteBackups};
 use crate::database::{Core, DatabaseOptions, DatabaseUrl, Pools};
-use crate::error::translate;
+use crate::error::{During, translate};
+use crate::repository::erasing::{self, Erasure};
 use crate::schema;
 
 /// How long operations under way may take to end before a restore gives up.
@@ -77,18 +79,64 @@ impl SqliteBackups {
 
     /// A copy of the backup beside the database: on the same file system one rename makes it live.
     async fn stage(&self, manifest: &BackupManifest, live: &Path) -> StoreResult<Scratch> {
-        let (source, digest, live) = (self.directory.copy(&manifest.id), manifest.sha256.clone(), live.to_owned());
+        let (source, digest, beside) = (self.directory.copy(&manifest.id), manifest.sha256.clone(), live.to_owned());
         let staged = blocking(move || {
-            let staged = claim(&live)?;
+            let staged = claim(&beside)?;
             copy_exactly(&source, &staged.file(STAGED), &digest)?;
-            keep_owner(&staged.file(STAGED), &live);
+            keep_owner(&staged.file(STAGED), &beside);
             Ok(staged)
         })
         .await?;
-        if self.core.is_some() {
+        let erased = self.erased(live).await?;
+        if self.core.is_some() || !erased.is_empty() {
             self.migrate(&staged.file(STAGED), &manifest.schema_version).await?;
         }
+        if !erased.is_empty() {
+            self.keep_out(&staged.file(STAGED), &erased).await?;
+        }
         Ok(staged)
+    }
+
+    /// The people who were erased, by everything that can tell: the database may be damaged or reset, and
+    /// each backup knows those of its time.
+    async fn erased(&self, live: &Path) -> StoreResult<Vec<Erasure>> {
+        let read = async |connection: StoreResult<DatabaseConnection>| {
+            let connection = connection?;
+            let erased = erasing::list(&connection).await;
+            close(connection, erased).await
+        };
+        let mut all = match read(connect_live(live, self.options.busy_timeout).await).await {
+            Err(StoreError::Missing { .. } | StoreError::Corrupt { .. }) => Vec::new(),
+            result => result?,
+        };
+        let directory = self.directory.clone();
+        for backup in blocking(move || directory.list()).await? {
+            match read(connect_copy(&self.directory.copy(&backup.manifest.id)).await).await {
+                Ok(erased) => all.extend(erased),
+                Err(error) => tracing::warn!(backup = %backup.manifest.id, %error, "it cannot say who was erased"),
+            }
+        }
+        // whoever was erased twice was so at the later time
+        all.sort_by(|a, b| (&a.salt, &a.fingerprint, b.erased_at).cmp(&(&b.salt, &b.fingerprint, a.erased_at)));
+        all.dedup_by(|a, b| (&a.salt, &a.fingerprint) == (&b.salt, &b.fingerprint));
+        Ok(all)
+    }
+
+    /// Removes those from a copy who were erased after it was made.
+    async fn keep_out(&self, copy: &Path, erased: &[Erasure]) -> StoreResult<()> {
+        let connection = connect_live(copy, self.options.busy_timeout).await?;
+        let removed = async {
+            let transaction = connection.begin().await.during("keeping erased people out")?;
+            let removed = erasing::keep_out(&transaction, erased).await?;
+            transaction.commit().await.during("keeping erased people out")?;
+            // nothing of them stays in unused parts of the file
+            connection.execute_unprepared("VACUUM").await.during("keeping erased people out")?;
+            Ok(removed)
+        };
+        let removed = removed.await;
+        let removed = close(connection, removed).await?;
+        tracing::info!(people = removed, "erased people were kept out of the restored database");
+        settle(copy).await
     }
 
     /// Brings a copy that is older than this program up to date, before anything else is touched:
@@ -100,14 +148,7 @@ impl SqliteBackups {
             return Ok(());
         }
         tracing::info!(from = version, migrations = applied.len(), "the restored copy was migrated");
-        let copy = copy.to_owned();
-        blocking(move || {
-            if beside(&copy, "-wal").exists() {
-                return Err(corrupt(&copy, "the migration left a write-ahead log"));
-            }
-            sync_file(&copy)
-        })
-        .await
+        settle(copy).await
     }
 
     /// Swaps while this process has no connection, and connects again whatever came of it.
@@ -130,7 +171,11 @@ impl SqliteBackups {
             Err(error) => Err(error),
         };
         match Pools::open(&core.options).await {
-            Ok(open) => *pools = Some(open),
+            Ok(open) => {
+                // another file may have other rules under the same revision
+                *core.rules.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                *pools = Some(open);
+            }
             Err(error) if swapped.is_ok() => return Err(error),
             Err(error) => tracing::error!(%error, "the database could not be opened again"),
         }
@@ -294,6 +339,18 @@ fn copy_exactly(source: &Path, target: &Path, digest: &str) -> StoreResult<()> {
         return Err(corrupt(source, "it changed after it was verified"));
     }
     Ok(())
+}
+
+/// Makes sure that all of a changed copy is in its one file and on the disk.
+async fn settle(copy: &Path) -> StoreResult<()> {
+    let copy = copy.to_owned();
+    blocking(move || {
+        if beside(&copy, "-wal").exists() {
+            return Err(corrupt(&copy, "a change left a write-ahead log"));
+        }
+        sync_file(&copy)
+    })
+    .await
 }
 
 /// Gives the copy to the owner of the database: an administrator may restore what a service uses.

@@ -1,16 +1,16 @@
 //! The connections, and what everything that uses them shares.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex};
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockReadGuard, RwLock};
-use trivia_domain::play::Catalog;
+use trivia_domain::play::RuleBook;
 use trivia_domain::ports::{Clock, RandomSource};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::connect::{Access, connect, exists, verify_pragmas};
-use super::{DatabaseOptions, Monitor};
-use crate::error::During;
+use super::{DatabaseOptions, Monitor, retry};
+use crate::error::{During, translate};
 use crate::schema;
 
 /// What repositories, writer and maintenance share.
@@ -18,7 +18,8 @@ pub(crate) struct Core {
     pub(crate) options: DatabaseOptions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn RandomSource>,
-    pub(crate) catalog: Catalog,
+    /// The rules that were read last, with the revision that the database gave them.
+    pub(crate) rules: StdMutex<Option<(i64, Arc<RuleBook>)>>,
     pub(crate) monitor: Monitor,
     /// `None` while closed or while a restore swaps the file.
     pub(crate) pools: Arc<RwLock<Option<Pools>>>,
@@ -43,6 +44,24 @@ impl Core {
         let pools = Arc::clone(&self.pools).read_owned().await;
         let writer = Arc::clone(&pools.as_ref().ok_or_else(|| self.closed())?.writer);
         Ok(WriterGuard { connection: writer.lock_owned().await, _pools: pools })
+    }
+
+    /// Writes the file anew, so that nothing is left in unused parts of it, and empties the log.
+    pub(crate) async fn scrub(&self) -> StoreResult<()> {
+        let busy = || StoreError::Busy { what: self.name() };
+        {
+            let writer = self.writer().await?;
+            let vacuumed = retry::while_busy(&self.monitor, || writer.connection.execute_unprepared("VACUUM")).await;
+            vacuumed.map_err(|error| translate(error, &self.name()))?;
+        }
+        // readers of an earlier moment would keep the log: wait for those of this process
+        let pools = self.pools.write().await;
+        let writer = pools.as_ref().ok_or_else(|| self.closed())?.writer.lock().await;
+        let emptied = writer
+            .query_one_raw(Statement::from_string(writer.get_database_backend(), "PRAGMA wal_checkpoint(TRUNCATE)"));
+        let row = emptied.await.map_err(|error| translate(error, &self.name()))?.ok_or_else(busy)?;
+        let is_busy: i64 = row.try_get("", "busy").during("emptying the log")?;
+        if is_busy == 0 { Ok(()) } else { Err(busy()) }
     }
 
     fn closed(&self) -> StoreError {

@@ -1,15 +1,15 @@
 //! The open database: what callers hold.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::{RwLock, mpsc};
 use trivia_domain::StoreResult;
 use trivia_domain::model::Drift;
-use trivia_domain::play::Catalog;
 use trivia_domain::ports::{
-    AchievementRepository, CheckOutcome, Clock, DatabaseStats, ErasedWork, HealthReport, MaintenancePort, PlayPort,
-    QuestionRepository, RandomSource, RankingRepository, Repositories, SessionRepository, Store, UserRepository,
+    AchievementRepository, ChallengeRepository, CheckOutcome, Clock, DatabaseStats, ErasedWork, HealthReport,
+    MaintenancePort, PeoplePort, PlayPort, QuestionRepository, RandomSource, RankingRepository, Repositories,
+    RulesPort, SessionRepository, Store, UserRepository,
 };
 
 use super::core::{Core, Pools};
@@ -44,7 +44,7 @@ impl Database {
             options,
             clock,
             random,
-            catalog: Catalog::default(),
+            rules: Mutex::default(),
             pools: Arc::new(RwLock::new(Some(pools))),
         });
         let (queue, jobs) = mpsc::channel::<Job>(QUEUE);
@@ -74,6 +74,9 @@ impl Repositories for Database {
     fn sessions(&self) -> &dyn SessionRepository {
         self.repository.sessions()
     }
+    fn challenges(&self) -> &dyn ChallengeRepository {
+        self.repository.challenges()
+    }
     fn achievements(&self) -> &dyn AchievementRepository {
         self.repository.achievements()
     }
@@ -87,6 +90,14 @@ impl Repositories for Database {
 
 #[async_trait]
 impl Store for Database {
+    fn rules(&self) -> &dyn RulesPort {
+        &*self.repository
+    }
+
+    fn people(&self) -> &dyn PeoplePort {
+        &*self.repository
+    }
+
     async fn run(&self, work: &dyn ErasedWork) -> StoreResult<()> {
         let unit = Repository::new(Scope::work(&self.core).await?);
         work.run(&unit).await?;

@@ -64,7 +64,7 @@ async fn serve(core: Arc<Core>, jobs: Vec<Job>) {
 /// Judges the moves in order, stores what they changed, and commits; only then is anybody told.
 async fn commit(core: &Arc<Core>, moves: &[(&Command, DateTime<Utc>)]) -> StoreResult<Vec<StoreResult<Outcome>>> {
     let transaction = Transaction::begin(core, "moves").await?;
-    let outcomes = moves::apply(&*transaction, &core.catalog, moves).await;
+    let outcomes = moves::apply(&*transaction, core, moves).await;
     core.monitor.observe(&outcomes, || core.clock.now());
     let outcomes = outcomes?;
     transaction.commit().await?;

@@ -8,8 +8,9 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub channel_id: i64,
-    pub host_id: i64,
+    pub host_id: Option<i64>,
     pub kind: String,
+    pub challenge_on: Option<Date>,
     pub status: String,
     pub time_limit_ms: i64,
     pub position: i64,

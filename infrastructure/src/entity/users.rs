@@ -23,6 +23,7 @@ pub struct Model {
     pub weekly_challenges: i64,
     pub daily_challenge_completed: Option<Date>,
     pub weekly_challenge_completed: Option<Date>,
+    pub time_zone: String,
     pub created_at: DateTimeUtc,
 }
 

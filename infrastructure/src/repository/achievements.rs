@@ -7,14 +7,16 @@ use trivia_domain::play::PlayerState;
 use trivia_domain::ports::{AchievementProgress, AchievementRepository};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::{Repository, players};
+use super::{Repository, players, rules};
 use crate::entity::users;
 use crate::error::During;
 
 #[async_trait]
 impl AchievementRepository for Repository {
-    fn definitions(&self) -> Vec<AchievementDefinition> {
-        self.scope.core().catalog.definitions().to_vec()
+    async fn definitions(&self) -> StoreResult<Vec<AchievementDefinition>> {
+        let snapshot = self.scope.snapshot("reading achievements").await?;
+        let rules = rules::current(self.scope.core(), &*snapshot).await?;
+        Ok(rules.catalog.definitions().cloned().collect())
     }
 
     async fn of(&self, user: UserId) -> StoreResult<Vec<UserAchievement>> {
@@ -36,6 +38,7 @@ impl AchievementRepository for Repository {
             .into_iter()
             .map(|achievement| (achievement.achievement_id.clone(), achievement))
             .collect();
-        Ok(self.scope.core().catalog.progress(&state))
+        let rules = rules::current(self.scope.core(), &*snapshot).await?;
+        Ok(rules.catalog.progress(&state))
     }
 }

@@ -11,10 +11,10 @@ use sea_orm::{
 use serde_json::{Value as Json, json};
 use trivia_domain::StoreResult;
 use trivia_domain::model::{Drift, UserId};
-use trivia_domain::play::{Catalog, PlayerState, fold};
+use trivia_domain::play::{PlayerState, RuleBook, fold};
 
-use super::players::{self, Part, PlayerRows, dimension_columns};
-use super::rows;
+use super::players::{self, Part, dimension_columns};
+use super::{rows, rules};
 use crate::database::{Core, Transaction};
 use crate::entity::{ledger, question_counters, users};
 use crate::error::During;
@@ -31,7 +31,8 @@ pub(crate) async fn verify(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
     loop {
         let reader = core.reader().await?;
         let moment = reader.begin().await.during("comparing with the ledger")?;
-        let Some(compared) = compare_players(&moment, &core.catalog, after).await? else {
+        let rules = rules::current(core, &moment).await?;
+        let Some(compared) = compare_players(&moment, &rules, after).await? else {
             drifts.extend(compare_counters(&moment).await?.into_iter().flat_map(|counter| counter.drifts()));
             return Ok(drifts);
         };
@@ -46,7 +47,8 @@ pub(crate) async fn rebuild(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
     let mut after = None;
     loop {
         let transaction = Transaction::begin(core, "rebuilding").await?;
-        let Some(compared) = compare_players(&*transaction, &core.catalog, after).await? else {
+        let rules = rules::current(core, &*transaction).await?;
+        let Some(compared) = compare_players(&*transaction, &rules, after).await? else {
             let counters = compare_counters(&*transaction).await?;
             drifts.extend(counters.iter().flat_map(Counter::drifts));
             store_counters(&*transaction, counters).await?;
@@ -55,14 +57,25 @@ pub(crate) async fn rebuild(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
         };
         after = Some(compared.last);
         drifts.extend(compared.drifts);
-        let mut rows = PlayerRows::default();
         for player in &compared.mended {
-            players::clear(&*transaction, player.profile.user_id).await?;
-            rows.whole(player);
+            players::replace(&*transaction, player).await?;
         }
-        rows.store(&*transaction).await?;
         transaction.commit().await?;
     }
+}
+
+/// Folds all ledgers by these rules and stores what that changes, in the transaction of the caller.
+/// Returns how many players changed.
+pub(super) async fn refold(connection: &impl ConnectionTrait, rules: &RuleBook) -> StoreResult<u64> {
+    let (mut changed, mut after) = (0, None);
+    while let Some(compared) = compare_players(connection, rules, after).await? {
+        after = Some(compared.last);
+        for player in &compared.mended {
+            players::replace(connection, player).await?;
+        }
+        changed += compared.mended.len() as u64;
+    }
+    Ok(changed)
 }
 
 /// A group of players after the comparison.
@@ -76,7 +89,7 @@ struct Compared {
 /// Compares the next players after an id; `None` at the end.
 async fn compare_players(
     connection: &impl ConnectionTrait,
-    catalog: &Catalog,
+    rules: &RuleBook,
     after: Option<i64>,
 ) -> StoreResult<Option<Compared>> {
     let ids: Vec<i64> = users::Entity::find()
@@ -95,7 +108,7 @@ async fn compare_players(
     let mut compared = Compared { last, drifts: Vec::new(), mended: Vec::new() };
     for id in ids {
         let Some(stored) = stored.get(&id) else { continue };
-        let folded = replay(connection, stored, catalog).await?;
+        let folded = replay(connection, stored, rules).await?;
         if folded != *stored {
             compared.drifts.extend(differences(stored, &folded)?);
             compared.mended.push(folded);
@@ -105,13 +118,11 @@ async fn compare_players(
 }
 
 /// What the ledger makes of a player.
-async fn replay(
-    connection: &impl ConnectionTrait,
-    stored: &PlayerState,
-    catalog: &Catalog,
-) -> StoreResult<PlayerState> {
-    let (id, created_at) = (stored.profile.user_id, stored.profile.created_at);
-    let mut state = PlayerState::new(id, created_at);
+async fn replay(connection: &impl ConnectionTrait, stored: &PlayerState, rules: &RuleBook) -> StoreResult<PlayerState> {
+    let id = stored.profile.user_id;
+    let mut state = PlayerState::new(id, stored.profile.created_at);
+    // a setting, no fact
+    state.profile.time_zone = stored.profile.time_zone;
     loop {
         let facts = ledger::Entity::find()
             .filter(ledger::Column::UserId.eq(id.get()))
@@ -126,7 +137,7 @@ async fn replay(
         }
         for row in facts {
             let (entry, _) = rows::ledger_entry(row)?;
-            fold(&mut state, &entry, catalog)?;
+            fold(&mut state, &entry, rules)?;
         }
     }
 }
@@ -156,6 +167,12 @@ fn differences(stored: &PlayerState, folded: &PlayerState) -> StoreResult<Vec<Dr
             })
         };
         drifts.extend(differ("rankings", &format!("{user}/{period}/{start}"), &row(stored), &row(folded)));
+    }
+    let challenges: BTreeSet<_> = stored.challenges.keys().chain(folded.challenges.keys()).collect();
+    for id in challenges {
+        let row = |state: &PlayerState| state.challenges.get(id).map_or(Ok(Json::Null), rows::json);
+        let name = format!("{user}/{}/{}", id.kind, id.starts_on);
+        drifts.extend(differ("challenge_attempts", &name, &row(stored)?, &row(folded)?));
     }
     Ok(drifts)
 }

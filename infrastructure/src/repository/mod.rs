@@ -1,6 +1,8 @@
 //! The repositories: one struct, one file for each port.
 
 mod achievements;
+mod challenges;
+mod people;
 mod picking;
 mod players;
 mod questions;
@@ -10,12 +12,14 @@ mod sessions;
 mod users;
 
 pub(crate) mod drift;
+pub(crate) mod erasing;
 pub(crate) mod moves;
+mod rules;
 
 use trivia_domain::StoreResult;
 use trivia_domain::ports::{
-    AchievementRepository, PlayPort, QuestionRepository, RankingRepository, Repositories, SessionRepository,
-    UnitOfWork, UserRepository,
+    AchievementRepository, ChallengeRepository, PlayPort, QuestionRepository, RankingRepository, Repositories,
+    SessionRepository, UnitOfWork, UserRepository,
 };
 
 use crate::database::Scope;
@@ -47,6 +51,9 @@ impl Repositories for Repository {
         self
     }
     fn sessions(&self) -> &dyn SessionRepository {
+        self
+    }
+    fn challenges(&self) -> &dyn ChallengeRepository {
         self
     }
     fn achievements(&self) -> &dyn AchievementRepository {

@@ -8,17 +8,19 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use tokio::sync::oneshot;
 use trivia_domain::model::{
-    DayKey, Fact, GameSession, Period, QuestionContent, QuestionId, Receipt, SessionId, SessionStatus,
+    Board, Closing, DayKey, Fact, GameSession, Period, QuestionId, Receipt, SessionId, SessionStatus,
 };
-use trivia_domain::play::{Catalog, Changes, Command, Dimension, Outcome, Touched, WorkingSet};
-use trivia_domain::ports::{AnswerSubmission, AwardRequest, GrantRequest, PlayPort, ResetRequest, StartSession};
+use trivia_domain::play::{Changes, Command, Dimension, Outcome, RuleBook, Touched, WorkingSet};
+use trivia_domain::ports::{
+    AnswerSubmission, AwardRequest, ClosePeriod, GrantRequest, PlayPort, ResetRequest, StartChallenge, StartSession,
+};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::players::{self, Part, PlayerRows};
-use super::{Repository, rows, sessions};
-use crate::database::{Job, Scope};
+use super::{Repository, challenges, questions as stored_questions, rankings, rows, rules, sessions};
+use crate::database::{Core, Job, Scope};
 use crate::entity::{
-    game_sessions, ledger, live_sessions, question_counters, question_versions, questions, session_questions,
+    closed_periods, game_sessions, ledger, live_sessions, question_counters, questions, session_questions,
 };
 use crate::error::{During, bad_row};
 
@@ -28,6 +30,12 @@ impl PlayPort for Repository {
         let core = self.scope.core();
         let id = SessionId::generate(core.clock.now(), &*core.random);
         self.make(Command::Start { id, request }).await?.session()
+    }
+
+    async fn start_challenge(&self, request: StartChallenge) -> StoreResult<GameSession> {
+        let core = self.scope.core();
+        let id = SessionId::generate(core.clock.now(), &*core.random);
+        self.make(Command::StartChallenge { id, seed: core.random.next_u64(), request }).await?.session()
     }
 
     async fn advance(&self, session: SessionId, from: usize) -> StoreResult<GameSession> {
@@ -57,6 +65,10 @@ impl PlayPort for Repository {
     async fn reset(&self, request: ResetRequest) -> StoreResult<Receipt> {
         self.make(Command::Reset(request)).await?.receipt()
     }
+
+    async fn close_period(&self, request: ClosePeriod) -> StoreResult<Closing> {
+        self.make(Command::Close(request)).await?.closing()
+    }
 }
 
 impl Repository {
@@ -71,7 +83,7 @@ impl Repository {
                 outcome.await.map_err(|_| stopped())?
             }
             Scope::Work { transaction, core } => {
-                let mut outcomes = apply(&**transaction, &core.catalog, &[(&command, at)]).await?;
+                let mut outcomes = apply(&**transaction, core, &[(&command, at)]).await?;
                 outcomes.pop().unwrap_or_else(|| Err(StoreError::backend("a move", "it has no outcome")))
             }
         }
@@ -82,26 +94,27 @@ impl Repository {
 /// refuse is an outcome, so it undoes nobody else's.
 pub(crate) async fn apply(
     connection: &impl ConnectionTrait,
-    catalog: &Catalog,
+    core: &Core,
     moves: &[(&Command, DateTime<Utc>)],
 ) -> StoreResult<Vec<StoreResult<Outcome>>> {
+    let rules = rules::current(core, connection).await?;
     let mut touched = Touched::default();
-    let mut days = BTreeSet::new();
+    let mut periods = BTreeSet::new();
     for (command, at) in moves {
-        touched.add(command);
-        days.insert(DayKey::of(*at));
+        touched.add(command, *at, &rules.calendar);
+        periods.extend(Period::ALL.map(|period| (period, rules.calendar.start_at(period, *at))));
     }
-    let mut set = load(connection, &touched, &days).await?;
-    let outcomes = moves.iter().map(|(command, at)| set.apply(command, *at, catalog)).collect();
+    let mut set = load(connection, &touched, &periods).await?;
+    let outcomes = moves.iter().map(|(command, at)| set.apply(command, *at, &rules)).collect();
     let changes = set.take_changes();
-    store(connection, &set, &changes).await?;
+    store(connection, &set, &changes, &rules).await?;
     Ok(outcomes)
 }
 
 async fn load(
     connection: &impl ConnectionTrait,
     touched: &Touched,
-    days: &BTreeSet<DayKey>,
+    periods: &BTreeSet<(Period, DayKey)>,
 ) -> StoreResult<WorkingSet> {
     let mut set = WorkingSet::default();
     let mut session_ids = touched.sessions.clone();
@@ -124,8 +137,11 @@ async fn load(
     question_ids.extend(set.sessions.values().filter_map(|session| Some(session.open_question()?.question_id)));
     load_questions(connection, &question_ids, &mut set).await?;
     let categories = set.contents.values().map(|content| content.category().clone()).collect();
-    let part = Part::Touched { categories: &categories, days };
+    let challenges = set.sessions.values().filter_map(|session| session.challenge).collect();
+    let part = Part::Touched { categories: &categories, periods, challenges: &challenges };
     set.players = players::load(connection, &touched.users, part).await?;
+    challenges::load(connection, &touched.challenges, &mut set).await?;
+    load_closings(connection, &touched.periods, &mut set).await?;
     if !touched.keys.is_empty() {
         let keys = touched.keys.iter().map(|(user, key)| (user.get(), key.get()));
         let known = Expr::tuple([Expr::col(ledger::Column::UserId), Expr::col(ledger::Column::Key)]).in_tuples(keys);
@@ -180,21 +196,46 @@ async fn load_questions(
         .filter(|asked| !set.contents.contains_key(asked))
         .collect();
     for (id, version) in older {
-        let rows = question_versions::Entity::find_by_id((id.get(), i64::from(version)))
-            .all(connection)
-            .await
-            .during("loading a version of a question")?;
-        for row in rows {
-            let content: QuestionContent =
-                serde_json::from_value(row.content).map_err(|error| bad_row("question_versions", id, error))?;
+        if let Some(content) = stored_questions::earlier(connection, id, version).await? {
             set.contents.insert((id, version), content);
         }
     }
     Ok(())
 }
 
-async fn store(connection: &impl ConnectionTrait, set: &WorkingSet, changes: &Changes) -> StoreResult<()> {
+/// Loads what is known of periods that somebody wants to close.
+async fn load_closings(
+    connection: &impl ConnectionTrait,
+    periods: &BTreeSet<(Period, DayKey)>,
+    set: &mut WorkingSet,
+) -> StoreResult<()> {
+    for (period, start) in periods {
+        let key = (period.as_str().to_owned(), start.date());
+        let found = closed_periods::Entity::find_by_id(key).all(connection).await.during("loading a closed period")?;
+        for row in found {
+            set.closed.insert((*period, *start), rows::closing(row)?);
+        }
+        let board = Board::Period { period: *period, start: *start };
+        set.ranked.insert((*period, *start), rankings::players(connection, board).await?);
+    }
+    Ok(())
+}
+
+async fn store(
+    connection: &impl ConnectionTrait,
+    set: &WorkingSet,
+    changes: &Changes,
+    rules: &RuleBook,
+) -> StoreResult<()> {
     store_sessions(connection, set, &changes.sessions).await?;
+    challenges::store(connection, &changes.challenges).await?;
+    if !changes.closings.is_empty() {
+        let rows = changes.closings.iter().map(|closing| rows::closing_row(closing).into_active_model());
+        closed_periods::Entity::insert_many(rows)
+            .exec_without_returning(connection)
+            .await
+            .during("closing a period")?;
+    }
     if changes.entries.is_empty() {
         return Ok(());
     }
@@ -204,11 +245,16 @@ async fn store(connection: &impl ConnectionTrait, set: &WorkingSet, changes: &Ch
         .map(|(entry, receipt)| Ok(rows::ledger_row(entry, receipt)?.into_active_model()))
         .collect::<StoreResult<Vec<_>>>()?;
     ledger::Entity::insert_many(facts).exec_without_returning(connection).await.during("appending to the ledger")?;
-    store_players(connection, set, changes).await?;
+    store_players(connection, set, changes, rules).await?;
     store_counters(connection, &changes.counters).await
 }
 
-async fn store_players(connection: &impl ConnectionTrait, set: &WorkingSet, changes: &Changes) -> StoreResult<()> {
+async fn store_players(
+    connection: &impl ConnectionTrait,
+    set: &WorkingSet,
+    changes: &Changes,
+    rules: &RuleBook,
+) -> StoreResult<()> {
     for user in &changes.cleared {
         players::clear(connection, *user).await?;
     }
@@ -223,9 +269,12 @@ async fn store_players(connection: &impl ConnectionTrait, set: &WorkingSet, chan
         if let Fact::Answer(answer) = &entry.fact {
             rows.tally(player, &Dimension::Difficulty(answer.difficulty));
             rows.tally(player, &Dimension::Category(answer.category.clone()));
+            if let Some(challenge) = answer.challenge {
+                rows.attempt(player, challenge.id)?;
+            }
         }
         for period in Period::ALL {
-            rows.score(player, period, period.start(entry.day));
+            rows.score(player, period, rules.calendar.start_at(period, entry.at));
         }
     }
     rows.store(connection).await

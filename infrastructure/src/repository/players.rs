@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable,
     PrimaryKeyToColumn, QueryFilter,
 };
 use trivia_domain::StoreResult;
-use trivia_domain::model::{AchievementId, Category, DayKey, Period, Tally, UserAchievement, UserId, UserProfile};
+use trivia_domain::model::{
+    AchievementId, Category, ChallengeId, DayKey, Period, Tally, UserAchievement, UserId, UserProfile,
+};
 use trivia_domain::play::{Dimension, PlayerState};
 
-use super::rows::stored;
-use crate::entity::{rankings, user_achievements, user_tallies, users};
+use super::rows::{self, stored};
+use crate::entity::{challenge_attempts, rankings, user_achievements, user_tallies, users};
 use crate::error::{During, bad_row};
 
 /// The stored names of a dimension.
@@ -54,12 +56,16 @@ pub(super) async fn achievements(connection: &impl ConnectionTrait, id: UserId) 
         .collect()
 }
 
-/// How much of the tallies and scores of players is wanted.
+/// How much of the tallies, scores and attempts of players is wanted.
 pub(super) enum Part<'a> {
     /// Everything.
     Whole,
-    /// Tallies of all difficulties and of `categories`, scores of the periods that hold one of `days`.
-    Touched { categories: &'a BTreeSet<Category>, days: &'a BTreeSet<DayKey> },
+    /// Tallies of all difficulties and of `categories`, scores of `periods`, attempts at `challenges`.
+    Touched {
+        categories: &'a BTreeSet<Category>,
+        periods: &'a BTreeSet<(Period, DayKey)>,
+        challenges: &'a BTreeSet<ChallengeId>,
+    },
 }
 
 impl Part<'_> {
@@ -75,13 +81,25 @@ impl Part<'_> {
     fn scores(&self) -> Condition {
         match self {
             Self::Whole => Condition::all(),
-            Self::Touched { days, .. } => Period::ALL.into_iter().fold(Condition::any(), |periods, period| {
-                let starts: BTreeSet<_> = days.iter().map(|day| period.start(*day).date()).collect();
+            Self::Touched { periods, .. } => Period::ALL.into_iter().fold(Condition::any(), |any, period| {
+                let starts = periods.iter().filter(|(of, _)| *of == period).map(|(_, start)| start.date());
                 let of_period = Condition::all()
                     .add(rankings::Column::Period.eq(period.as_str()))
                     .add(rankings::Column::StartsOn.is_in(starts));
-                periods.add(of_period)
+                any.add(of_period)
             }),
+        }
+    }
+
+    fn attempts(&self) -> Option<Condition> {
+        match self {
+            Self::Whole => Some(Condition::all()),
+            Self::Touched { challenges, .. } if challenges.is_empty() => None,
+            Self::Touched { challenges, .. } => {
+                let wanted = challenges.iter().map(|id| (id.kind.as_str(), id.starts_on.date()));
+                let columns = [challenge_attempts::Column::Kind, challenge_attempts::Column::StartsOn];
+                Some(Condition::all().add(Expr::tuple(columns.map(Expr::col)).in_tuples(wanted)))
+            }
         }
     }
 }
@@ -141,10 +159,24 @@ pub(super) async fn load(
             state.scores.insert((period, DayKey::new(row.starts_on)), (&row).try_into()?);
         }
     }
+    if let Some(part) = part.attempts() {
+        let attempts = challenge_attempts::Entity::find()
+            .filter(challenge_attempts::Column::UserId.is_in(wanted()))
+            .filter(part)
+            .all(connection)
+            .await
+            .during("loading attempts at challenges")?;
+        for row in attempts {
+            let attempt = rows::attempt(row)?;
+            if let Some(state) = players.get_mut(&attempt.user_id) {
+                state.challenges.insert(attempt.challenge, attempt);
+            }
+        }
+    }
     Ok(players)
 }
 
-/// Rows of one statement: at most eighteen values each stay below SQLite's limit of 32,766.
+/// Rows of one statement: at most nineteen values each stay below SQLite's limit of 32,766.
 const CHUNK: usize = 1_000;
 
 /// Rows about players to write, each once.
@@ -154,15 +186,17 @@ pub(super) struct PlayerRows {
     achievements: BTreeMap<(UserId, AchievementId), user_achievements::ActiveModel>,
     tallies: BTreeMap<(UserId, Dimension), user_tallies::ActiveModel>,
     scores: BTreeMap<(UserId, Period, DayKey), rankings::ActiveModel>,
+    attempts: BTreeMap<(UserId, ChallengeId), challenge_attempts::ActiveModel>,
 }
 
 impl PlayerRows {
     /// Adds everything about a player.
-    pub(super) fn whole(&mut self, player: &PlayerState) {
+    pub(super) fn whole(&mut self, player: &PlayerState) -> StoreResult<()> {
         self.profile(player);
         player.achievements.keys().for_each(|id| self.achievement(player, id));
         player.tallies.keys().for_each(|dimension| self.tally(player, dimension));
         player.scores.keys().for_each(|(period, start)| self.score(player, *period, *start));
+        player.challenges.keys().try_for_each(|id| self.attempt(player, *id))
     }
 
     pub(super) fn profile(&mut self, player: &PlayerState) {
@@ -212,12 +246,20 @@ impl PlayerRows {
         self.scores.insert((user, period, start), row.into_active_model());
     }
 
+    pub(super) fn attempt(&mut self, player: &PlayerState, id: ChallengeId) -> StoreResult<()> {
+        if let Some(attempt) = player.challenges.get(&id) {
+            self.attempts.insert((attempt.user_id, id), rows::attempt_row(attempt)?.into_active_model());
+        }
+        Ok(())
+    }
+
     /// Writes all rows; those that are there already are replaced.
     pub(super) async fn store(self, connection: &impl ConnectionTrait) -> StoreResult<()> {
         store(connection, self.profiles, "storing profiles").await?;
         store(connection, self.achievements, "storing achievements").await?;
         store(connection, self.tallies, "storing tallies").await?;
-        store(connection, self.scores, "storing rankings").await
+        store(connection, self.scores, "storing rankings").await?;
+        store(connection, self.attempts, "storing attempts at challenges").await
     }
 }
 
@@ -245,7 +287,8 @@ async fn store<K, A: ActiveModelTrait + Send>(
     Ok(())
 }
 
-/// Removes everything derived about a player but the profile.
+/// Removes what starting over clears: everything derived about a player but the profile and the attempts
+/// at challenges.
 pub(super) async fn clear(connection: &impl ConnectionTrait, user: UserId) -> StoreResult<()> {
     let user = user.get();
     user_achievements::Entity::delete_many()
@@ -264,4 +307,18 @@ pub(super) async fn clear(connection: &impl ConnectionTrait, user: UserId) -> St
         .await
         .during("clearing rankings")?;
     Ok(())
+}
+
+/// Replaces everything derived about a player.
+pub(super) async fn replace(connection: &impl ConnectionTrait, player: &PlayerState) -> StoreResult<()> {
+    let user = player.profile.user_id;
+    clear(connection, user).await?;
+    challenge_attempts::Entity::delete_many()
+        .filter(challenge_attempts::Column::UserId.eq(user.get()))
+        .exec(connection)
+        .await
+        .during("clearing attempts at challenges")?;
+    let mut rows = PlayerRows::default();
+    rows.whole(player)?;
+    rows.store(connection).await
 }

@@ -31,6 +31,15 @@ impl QuestionRepository for Repository {
         QuestionRepository::find(self, id).await?.ok_or_else(|| StoreError::missing("question", id))
     }
 
+    async fn version(&self, id: QuestionId, version: u32) -> StoreResult<QuestionContent> {
+        let snapshot = self.scope.snapshot("reading a version of a question").await?;
+        if let Some(newest) = find(&*snapshot, id).await?.filter(|question| question.version == version) {
+            return Ok(newest.content);
+        }
+        let content = earlier(&*snapshot, id, version).await?;
+        content.ok_or_else(|| StoreError::missing("version of a question", format!("{id}/{version}")))
+    }
+
     async fn list(&self, filter: &QuestionFilter, page: Page) -> StoreResult<Vec<Question>> {
         let reading = self.scope.read("listing questions").await?;
         questions::Entity::find()
@@ -50,7 +59,7 @@ impl QuestionRepository for Repository {
     async fn groups(&self) -> StoreResult<Vec<QuestionGroup>> {
         let reading = self.scope.read("reading question groups").await?;
         let groups = Groups::load(&reading.connection()).await?;
-        Ok(groups.0.into_iter().filter(|(_, size)| *size > 0).map(|(key, size)| key.group(size)).collect())
+        Ok(groups.sizes())
     }
 
     async fn pick(&self, request: &PickRequest) -> StoreResult<Vec<Question>> {
@@ -166,6 +175,11 @@ impl Groups {
         groups.collect::<StoreResult<_>>().map(Self)
     }
 
+    /// Those that have questions.
+    pub(super) fn sizes(self) -> Vec<QuestionGroup> {
+        self.0.into_iter().filter(|(_, size)| *size > 0).map(|(key, size)| key.group(size)).collect()
+    }
+
     /// Takes the next place of a group.
     fn append(&mut self, key: &GroupKey) -> u64 {
         let size = self.0.entry(key.clone()).or_default();
@@ -208,6 +222,21 @@ fn matching(filter: &QuestionFilter) -> Condition {
         .add_option(filter.category.as_ref().map(|category| questions::Column::Category.eq(category.as_str())))
         .add_option(filter.difficulty.map(|difficulty| questions::Column::Difficulty.eq(difficulty.as_str())))
         .add_option(filter.kind.map(|kind| questions::Column::QuestionType.eq(kind.as_str())))
+}
+
+/// What a version that was replaced says.
+pub(super) async fn earlier(
+    connection: &impl ConnectionTrait,
+    id: QuestionId,
+    version: u32,
+) -> StoreResult<Option<QuestionContent>> {
+    let found = question_versions::Entity::find_by_id((id.get(), i64::from(version)))
+        .all(connection)
+        .await
+        .during("reading a version of a question")?
+        .pop();
+    let content = found.map(|row| serde_json::from_value(row.content)).transpose();
+    content.map_err(|error| bad_row("question_versions", id, error))
 }
 
 async fn find(connection: &impl ConnectionTrait, id: QuestionId) -> StoreResult<Option<Question>> {

@@ -3,13 +3,12 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Asterisk, Cond, Expr, ExprTrait, IntoCondition, Order, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 use trivia_domain::model::{
-    Accuracy, Board, Cursor, DayKey, LeaderboardEntry, LeaderboardPage, Period, Points, Standing, UserId, WeekStart,
-    WeeklyRanking,
+    Accuracy, Board, Cursor, DayKey, LeaderboardEntry, LeaderboardPage, Period, Points, Standing, UserId, WeeklyRanking,
 };
 use trivia_domain::ports::RankingRepository;
 use trivia_domain::{StoreError, StoreResult};
 
-use super::Repository;
+use super::{Repository, rules};
 use crate::entity::{rankings, users};
 use crate::error::{During, bad_row};
 
@@ -33,12 +32,23 @@ impl RankingRepository for Repository {
     async fn standing(&self, board: Board, user: UserId) -> StoreResult<Option<Standing>> {
         let snapshot = self.scope.snapshot("reading a standing").await?;
         let table = Table::of(board);
-        let Some(line) = table.line(&*snapshot, user).await? else { return Ok(None) };
-        Ok(Some(Standing {
-            rank: 1 + table.count(&*snapshot, table.points().gt(line.points).into_condition()).await?,
-            total: table.count(&*snapshot, Cond::all()).await?,
-            points: Points::new(line.points)?,
-        }))
+        let Some((rank, line)) = table.rank(&*snapshot, user).await? else { return Ok(None) };
+        let total = table.count(&*snapshot, Cond::all()).await?;
+        Ok(Some(Standing { rank, total, points: Points::new(line.points)? }))
+    }
+
+    async fn rank_change(&self, period: Period, day: DayKey, user: UserId) -> StoreResult<Option<i64>> {
+        let snapshot = self.scope.snapshot("comparing two periods").await?;
+        let calendar = rules::current(self.scope.core(), &*snapshot).await?.calendar;
+        let start = calendar.start(period, day);
+        let mut ranks = [0; 2];
+        for (rank, start) in ranks.iter_mut().zip([calendar.before(period, start), start]) {
+            match Table::of(Board::Period { period, start }).rank(&*snapshot, user).await? {
+                Some((found, _)) => *rank = i64::try_from(found).unwrap_or(i64::MAX),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(ranks[0] - ranks[1]))
     }
 
     async fn around(&self, board: Board, user: UserId, radius: u32) -> StoreResult<Vec<LeaderboardEntry>> {
@@ -69,12 +79,7 @@ impl RankingRepository for Repository {
             let table = Table::of(Board::Period { period: Period::Week, start });
             let better = || table.points().gt(row.points).into_condition();
             let rank = if row.points > 0 { Some(1 + table.count(&*snapshot, better()).await?) } else { None };
-            history.push(WeeklyRanking {
-                user_id: user,
-                week_start: WeekStart::new(row.starts_on).map_err(|error| bad_row("rankings", row.user_id, error))?,
-                points: Points::new(row.points)?,
-                rank,
-            });
+            history.push(WeeklyRanking { user_id: user, week_start: start, points: Points::new(row.points)?, rank });
         }
         Ok(history)
     }
@@ -202,6 +207,13 @@ impl Table {
         Ok(fetch(connection, &select).await?.pop())
     }
 
+    /// A player's rank and line.
+    async fn rank(&self, connection: &impl ConnectionTrait, user: UserId) -> StoreResult<Option<(u64, Line)>> {
+        let Some(line) = self.line(connection, user).await? else { return Ok(None) };
+        let rank = 1 + self.count(connection, self.points().gt(line.points).into_condition()).await?;
+        Ok(Some((rank, line)))
+    }
+
     /// At most `limit` lines after a place, or before it, nearest first.
     async fn lines(
         &self,
@@ -277,6 +289,11 @@ impl Table {
         }
         Ok(entries)
     }
+}
+
+/// Players on a board.
+pub(super) async fn players(connection: &impl ConnectionTrait, board: Board) -> StoreResult<u64> {
+    Table::of(board).count(connection, Cond::all()).await
 }
 
 fn entry(rank: u64, line: &Line) -> StoreResult<LeaderboardEntry> {

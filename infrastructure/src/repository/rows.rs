@@ -3,19 +3,22 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use chrono::NaiveDate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use trivia_domain::model::{
-    AnswerFact, Category, ChannelId, DayKey, Fact, GameSession, IdempotencyKey, Language, LedgerEntry, PeriodScore,
+    AchievementDefinition, AnswerFact, Category, ChallengeAttempt, ChallengeId, ChallengeKind, ChallengeQuestion,
+    ChannelId, Closing, DayKey, Fact, GameSession, IdempotencyKey, InChallenge, Language, LedgerEntry, PeriodScore,
     Points, Question, QuestionBody, QuestionContent, QuestionId, QuestionKind, Receipt, SessionId, SessionQuestion,
     Tally, UserAchievement, UserId, UserProfile,
 };
+use trivia_domain::play::Revision;
 use trivia_domain::{StoreError, StoreResult};
 
 use crate::entity::{
-    game_sessions, ledger, question_counters, questions, rankings, session_questions, user_achievements, user_tallies,
-    users,
+    achievement_definitions, challenge_attempts, challenge_questions, closed_periods, game_sessions, ledger,
+    question_counters, questions, rankings, session_questions, user_achievements, user_tallies, users,
 };
 use crate::error::bad_row;
 
@@ -46,10 +49,23 @@ impl Row<'_> {
         serde_json::from_value(value).map_err(|error| bad_row(self.table, self.id, error))
     }
 
+    fn challenge(&self, kind: Option<String>, starts_on: Option<NaiveDate>) -> StoreResult<Option<ChallengeId>> {
+        match (kind, starts_on) {
+            (Some(kind), Some(starts_on)) => {
+                Ok(Some(ChallengeId { kind: self.parse(&kind)?, starts_on: DayKey::new(starts_on) }))
+            }
+            (None, None) => Ok(None),
+            _ => Err(bad_row(self.table, self.id, "half a challenge")),
+        }
+    }
+
     fn needed<T>(&self, value: Option<T>, column: &str) -> StoreResult<T> {
         value.ok_or_else(|| bad_row(self.table, self.id, format!("{column} is missing")))
     }
 }
+
+/// The kind of a session without a challenge.
+const NORMAL: &str = "normal";
 
 /// A count as the database keeps it; no count reaches 2^63.
 pub(super) fn stored(count: u64) -> i64 {
@@ -84,6 +100,7 @@ impl TryFrom<users::Model> for UserProfile {
             weekly_challenges: here.count(row.weekly_challenges)?,
             daily_challenge_completed: row.daily_challenge_completed.map(DayKey::new),
             weekly_challenge_completed: row.weekly_challenge_completed.map(DayKey::new),
+            time_zone: here.parse(&row.time_zone)?,
             created_at: row.created_at,
         })
     }
@@ -109,6 +126,7 @@ impl From<&UserProfile> for users::Model {
             weekly_challenges: stored(profile.weekly_challenges),
             daily_challenge_completed: profile.daily_challenge_completed.map(DayKey::date),
             weekly_challenge_completed: profile.weekly_challenge_completed.map(DayKey::date),
+            time_zone: profile.time_zone.as_str().to_owned(),
             created_at: profile.created_at,
         }
     }
@@ -200,8 +218,8 @@ pub(super) fn session(row: game_sessions::Model, asked: Vec<session_questions::M
     Ok(GameSession {
         id: SessionId::new(row.id),
         channel_id: here.take(ChannelId::new(row.channel_id))?,
-        host: here.take(UserId::new(row.host_id))?,
-        kind: here.parse(&row.kind)?,
+        host: here.take(row.host_id.map(UserId::new).transpose())?,
+        challenge: here.challenge(Some(row.kind).filter(|kind| kind != NORMAL), row.challenge_on)?,
         status: here.parse(&row.status)?,
         time_limit: here.take(here.count(row.time_limit_ms)?.try_into())?,
         questions,
@@ -216,8 +234,9 @@ impl From<&GameSession> for game_sessions::Model {
         Self {
             id: session.id.get(),
             channel_id: session.channel_id.get(),
-            host_id: session.host.get(),
-            kind: session.kind.as_str().to_owned(),
+            host_id: session.host.map(UserId::get),
+            kind: session.challenge.map_or(NORMAL, |challenge| challenge.kind.as_str()).to_owned(),
+            challenge_on: session.challenge.map(|challenge| challenge.starts_on.date()),
             status: session.status.as_str().to_owned(),
             time_limit_ms: stored(session.time_limit.millis()),
             position: stored(session.position as u64),
@@ -240,6 +259,94 @@ impl TryFrom<user_achievements::Model> for UserAchievement {
             bonus: here.take(Points::new(row.bonus))?,
         })
     }
+}
+
+/// A definition of an achievement from its row.
+pub(super) fn revision(row: achievement_definitions::Model) -> StoreResult<Revision> {
+    let here = Row { table: "achievement_definitions", id: &row.revision };
+    let definition = AchievementDefinition {
+        id: here.parse(&row.achievement_id)?,
+        name: row.name.into(),
+        emoji: row.emoji.into(),
+        category: here.parse(&row.category)?,
+        rule: here.json(row.rule)?,
+        bonus: here.take(Points::new(row.bonus))?,
+        hidden: row.hidden,
+    };
+    Ok(Revision { definition: here.take(definition.checked())?, retired_at: row.retired_at })
+}
+
+/// The row of a definition.
+pub(super) fn revision_row(revision: &Revision, number: i64) -> StoreResult<achievement_definitions::Model> {
+    let AchievementDefinition { id, name, emoji, category, rule, bonus, hidden } = &revision.definition;
+    Ok(achievement_definitions::Model {
+        revision: number,
+        achievement_id: id.to_string(),
+        name: name.to_string(),
+        emoji: emoji.to_string(),
+        category: category.as_str().to_owned(),
+        rule: json(rule)?,
+        bonus: bonus.get(),
+        hidden: *hidden,
+        retired_at: revision.retired_at,
+    })
+}
+
+/// A question of a challenge from its row.
+pub(super) fn challenge_question(row: challenge_questions::Model) -> StoreResult<ChallengeQuestion> {
+    let here = Row { table: "challenge_questions", id: &row.question_id };
+    Ok(ChallengeQuestion {
+        question_id: here.take(QuestionId::new(row.question_id))?,
+        version: here.small(row.version)?,
+    })
+}
+
+/// A closed period from its row.
+pub(super) fn closing(row: closed_periods::Model) -> StoreResult<Closing> {
+    let here = Row { table: "closed_periods", id: &row.starts_on };
+    Ok(Closing {
+        period: here.parse(&row.period)?,
+        starts_on: DayKey::new(row.starts_on),
+        key: IdempotencyKey::new(row.key),
+        closed_at: row.closed_at,
+        players: here.count(row.players)?,
+    })
+}
+
+/// The row of a closed period.
+pub(super) fn closing_row(closing: &Closing) -> closed_periods::Model {
+    closed_periods::Model {
+        period: closing.period.as_str().to_owned(),
+        starts_on: closing.starts_on.date(),
+        key: closing.key.get(),
+        closed_at: closing.closed_at,
+        players: stored(closing.players),
+    }
+}
+
+/// An attempt at a challenge from its row.
+pub(super) fn attempt(row: challenge_attempts::Model) -> StoreResult<ChallengeAttempt> {
+    let here = Row { table: "challenge_attempts", id: &row.user_id };
+    let kind: ChallengeKind = here.parse(&row.kind)?;
+    Ok(ChallengeAttempt {
+        user_id: here.take(UserId::new(row.user_id))?,
+        challenge: ChallengeId { kind, starts_on: DayKey::new(row.starts_on) },
+        size: here.small(row.size)?,
+        answers: here.json(row.answers)?,
+        completed_at: row.completed_at,
+    })
+}
+
+/// The row of an attempt at a challenge.
+pub(super) fn attempt_row(attempt: &ChallengeAttempt) -> StoreResult<challenge_attempts::Model> {
+    Ok(challenge_attempts::Model {
+        user_id: attempt.user_id.get(),
+        kind: attempt.challenge.kind.as_str().to_owned(),
+        starts_on: attempt.challenge.starts_on.date(),
+        size: attempt.size.into(),
+        answers: json(&attempt.answers)?,
+        completed_at: attempt.completed_at,
+    })
 }
 
 impl TryFrom<&user_tallies::Model> for Tally {
@@ -286,7 +393,6 @@ pub(super) fn ledger_row(entry: &LedgerEntry, receipt: &Receipt) -> StoreResult<
         streak: stored(receipt.streak),
         unlocked,
         session_id: None,
-        session_kind: None,
         question_id: None,
         question_version: None,
         difficulty: None,
@@ -295,7 +401,9 @@ pub(super) fn ledger_row(entry: &LedgerEntry, receipt: &Receipt) -> StoreResult<
         correct: None,
         rule_version: None,
         elapsed_us: None,
-        completes_challenge: None,
+        challenge_kind: None,
+        challenge_on: None,
+        challenge_size: None,
         achievement_id: None,
         reason: None,
         opening: None,
@@ -303,7 +411,6 @@ pub(super) fn ledger_row(entry: &LedgerEntry, receipt: &Receipt) -> StoreResult<
     let kind = match &entry.fact {
         Fact::Answer(answer) => {
             row.session_id = Some(answer.session_id.get());
-            row.session_kind = Some(answer.session_kind.as_str().to_owned());
             row.question_id = Some(answer.question_id.get());
             row.question_version = Some(answer.question_version.into());
             row.difficulty = Some(answer.difficulty.as_str().to_owned());
@@ -312,7 +419,9 @@ pub(super) fn ledger_row(entry: &LedgerEntry, receipt: &Receipt) -> StoreResult<
             row.correct = Some(answer.correct);
             row.rule_version = Some(answer.rule_version.into());
             row.elapsed_us = Some(stored(answer.elapsed_us));
-            row.completes_challenge = Some(answer.completes_challenge);
+            row.challenge_kind = answer.challenge.map(|challenge| challenge.id.kind.as_str().to_owned());
+            row.challenge_on = answer.challenge.map(|challenge| challenge.id.starts_on.date());
+            row.challenge_size = answer.challenge.map(|challenge| challenge.size.into());
             "answer"
         }
         Fact::Award { reason, .. } => {
@@ -342,9 +451,13 @@ pub(super) fn ledger_entry(row: ledger::Model) -> StoreResult<(LedgerEntry, Rece
     let fact = match row.kind.as_str() {
         "answer" => {
             let category = here.needed(row.category, "category")?;
+            let challenge = match (here.challenge(row.challenge_kind, row.challenge_on)?, row.challenge_size) {
+                (Some(id), Some(size)) => Some(InChallenge { id, size: here.small(size)? }),
+                (None, None) => None,
+                _ => return Err(bad_row(here.table, here.id, "a challenge without a size")),
+            };
             Fact::Answer(AnswerFact {
                 session_id: SessionId::new(here.needed(row.session_id, "session_id")?),
-                session_kind: here.parse(&here.needed(row.session_kind, "session_kind")?)?,
                 question_id: here.take(QuestionId::new(here.needed(row.question_id, "question_id")?))?,
                 question_version: here.small(here.needed(row.question_version, "question_version")?)?,
                 difficulty: here.parse(&here.needed(row.difficulty, "difficulty")?)?,
@@ -354,7 +467,7 @@ pub(super) fn ledger_entry(row: ledger::Model) -> StoreResult<(LedgerEntry, Rece
                 points,
                 rule_version: here.small(here.needed(row.rule_version, "rule_version")?)?,
                 elapsed_us: here.count(here.needed(row.elapsed_us, "elapsed_us")?)?,
-                completes_challenge: here.needed(row.completes_challenge, "completes_challenge")?,
+                challenge,
             })
         }
         "award" => Fact::Award { points, reason: row.reason.unwrap_or_default() },

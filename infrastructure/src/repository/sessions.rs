@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use trivia_domain::model::{ChannelId, GameSession, SessionId};
 use trivia_domain::ports::SessionRepository;
@@ -28,6 +29,17 @@ impl SessionRepository for Repository {
         let Some(row) = live.pop() else { return Ok(None) };
         let id = SessionId::new(row.session_id);
         Ok(load(&*snapshot, &BTreeSet::from([id])).await?.remove(&id))
+    }
+
+    async fn forget_ended(&self, before: DateTime<Utc>) -> StoreResult<u64> {
+        let writing = self.scope.write("forgetting sessions").await?;
+        let forgotten = game_sessions::Entity::delete_many()
+            .filter(game_sessions::Column::EndedAt.lt(before))
+            .exec(&*writing)
+            .await
+            .during("forgetting sessions")?;
+        writing.commit().await?;
+        Ok(forgotten.rows_affected)
     }
 }
 

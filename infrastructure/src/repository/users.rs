@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
-use trivia_domain::model::{Fact, Page, UserId, UserProfile};
+use trivia_domain::model::{Fact, Page, TimeZone, UserId, UserProfile};
 use trivia_domain::play::Dimension;
 use trivia_domain::ports::{RecentAnswer, UserBreakdown, UserRepository};
 use trivia_domain::{StoreError, StoreResult};
@@ -44,6 +44,19 @@ impl UserRepository for Repository {
         Ok(profile)
     }
 
+    async fn set_time_zone(&self, id: UserId, zone: TimeZone) -> StoreResult<UserProfile> {
+        let writing = self.scope.write("setting a time zone").await?;
+        users::Entity::update_many()
+            .col_expr(users::Column::TimeZone, zone.as_str().into())
+            .filter(users::Column::UserId.eq(id.get()))
+            .exec(&*writing)
+            .await
+            .during("setting a time zone")?;
+        let profile = find(&*writing, id).await?.ok_or_else(|| StoreError::missing("user", id))?;
+        writing.commit().await?;
+        Ok(profile)
+    }
+
     async fn list(&self, page: Page) -> StoreResult<Vec<UserProfile>> {
         let reading = self.scope.read("listing users").await?;
         users::Entity::find()
@@ -60,43 +73,48 @@ impl UserRepository for Repository {
 
     async fn breakdown(&self, id: UserId) -> StoreResult<UserBreakdown> {
         let snapshot = self.scope.snapshot("reading a user's breakdown").await?;
-        if find(&*snapshot, id).await?.is_none() {
-            return Err(StoreError::missing("user", id));
-        }
-        let (mut by_difficulty, mut by_category) = (BTreeMap::new(), BTreeMap::new());
-        for (dimension, tally) in players::tallies(&*snapshot, id).await? {
-            match dimension {
-                Dimension::Difficulty(difficulty) => drop(by_difficulty.insert(difficulty, tally)),
-                Dimension::Category(category) => drop(by_category.insert(category, tally)),
-            }
-        }
-        let recent = ledger::Entity::find()
-            .filter(ledger::Column::UserId.eq(id.get()))
-            .filter(ledger::Column::Kind.eq("answer"))
-            .order_by_desc(ledger::Column::Seq)
-            .limit(RECENT)
-            .all(&*snapshot)
-            .await
-            .during("reading a user's last answers")?
-            .into_iter()
-            .filter_map(|row| match rows::ledger_entry(row) {
-                Ok((entry, _)) => match entry.fact {
-                    Fact::Answer(answer) => Some(Ok(RecentAnswer {
-                        question_id: answer.question_id,
-                        correct: answer.correct,
-                        points: answer.points,
-                        at: entry.at,
-                    })),
-                    _ => None,
-                },
-                Err(error) => Some(Err(error)),
-            })
-            .collect::<StoreResult<_>>()?;
-        Ok(UserBreakdown { by_difficulty, by_category, recent })
+        breakdown(&*snapshot, id).await
     }
 }
 
-async fn find(connection: &impl ConnectionTrait, id: UserId) -> StoreResult<Option<UserProfile>> {
+/// A player's history in sums.
+pub(super) async fn breakdown(connection: &impl ConnectionTrait, id: UserId) -> StoreResult<UserBreakdown> {
+    if find(connection, id).await?.is_none() {
+        return Err(StoreError::missing("user", id));
+    }
+    let (mut by_difficulty, mut by_category) = (BTreeMap::new(), BTreeMap::new());
+    for (dimension, tally) in players::tallies(connection, id).await? {
+        match dimension {
+            Dimension::Difficulty(difficulty) => drop(by_difficulty.insert(difficulty, tally)),
+            Dimension::Category(category) => drop(by_category.insert(category, tally)),
+        }
+    }
+    let recent = ledger::Entity::find()
+        .filter(ledger::Column::UserId.eq(id.get()))
+        .filter(ledger::Column::Kind.eq("answer"))
+        .order_by_desc(ledger::Column::Seq)
+        .limit(RECENT)
+        .all(connection)
+        .await
+        .during("reading a user's last answers")?
+        .into_iter()
+        .filter_map(|row| match rows::ledger_entry(row) {
+            Ok((entry, _)) => match entry.fact {
+                Fact::Answer(answer) => Some(Ok(RecentAnswer {
+                    question_id: answer.question_id,
+                    correct: answer.correct,
+                    points: answer.points,
+                    at: entry.at,
+                })),
+                _ => None,
+            },
+            Err(error) => Some(Err(error)),
+        })
+        .collect::<StoreResult<_>>()?;
+    Ok(UserBreakdown { by_difficulty, by_category, recent })
+}
+
+pub(super) async fn find(connection: &impl ConnectionTrait, id: UserId) -> StoreResult<Option<UserProfile>> {
     // `all` and not `one`: a bound LIMIT makes SQLite prepare the statement again each time
     let mut found = users::Entity::find_by_id(id.get()).all(connection).await.during("finding a user")?;
     found.pop().map(UserProfile::try_from).transpose()

@@ -1,5 +1,6 @@
 //! A folder of its own for each test, and the program in it.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +11,32 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A working directory with a `data` folder that does not exist yet.
+/// A working directory with a `data` folder that does not exist yet. Whatever a test does to the
+/// database there, in the end it is whole and every derived number follows from the ledger.
 pub(crate) struct Bench {
     pub(crate) dir: TempDir,
+    broken: Cell<bool>,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() && !self.broken.get() && self.path("data/trivia.db").exists() {
+            for command in ["verify", "check"] {
+                self.run([command]).expect(0);
+            }
+        }
+    }
 }
 
 impl Bench {
     /// Nothing yet.
     pub(crate) fn empty() -> Self {
-        Self { dir: TempDir::new().unwrap() }
+        Self { dir: TempDir::new().unwrap(), broken: Cell::new(false) }
+    }
+
+    /// The test breaks the database on purpose and leaves it so.
+    pub(crate) fn stays_broken(&self) {
+        self.broken.set(true);
     }
 
     /// After `init`.

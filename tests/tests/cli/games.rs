@@ -101,7 +101,7 @@ fn the_demo_shows_a_whole_life_and_leaves_nothing() {
     for heading in headings {
         from += text[from..].find(heading).unwrap_or_else(|| panic!("no {heading:?} in:\n{}", &text[from..]));
     }
-    for word in ["Ada", "Hot Streak", "damaged:", "healthy", "trivia-db init"] {
+    for word in ["Ada", "The question of the day", "Hot Streak", "damaged:", "healthy", "trivia-db init"] {
         assert!(text.contains(word), "no {word:?} in:\n{text}");
     }
     assert_eq!(contents(bench.dir.path()), [], "the demo leaves files behind");

@@ -1,26 +1,28 @@
-//! `user`: players.
+//! `user show`: everything about a player.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use serde::Serialize;
-use trivia_domain::model::{Accuracy, AchievementId, DayKey, Standing, Tally, UserId, UserProfile};
-use trivia_domain::ports::{AchievementProgress, Repositories, UserBreakdown};
+use trivia_domain::model::{
+    Accuracy, AchievementId, Badge, ChallengeKind, DayKey, Standing, Tally, UserId, UserProfile,
+};
+use trivia_domain::ports::{AchievementProgress, Store, UserBreakdown};
 
-use super::leaderboard::Span;
-use super::{CommandResult, Verdict};
+use crate::cli::leaderboard::Span;
+use crate::cli::{CommandResult, Verdict, calendar};
 use crate::error::Failure;
 use crate::output::{Column, Output, printable};
 use crate::wiring::App;
 
-#[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
-    /// Show everything about a player
-    Show {
-        /// The player's id
-        id: UserId,
-    },
+/// Weekly challenges whose badges are shown.
+const WEEKS: u32 = 10;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The player's id
+    id: UserId,
 }
 
 /// Everything about a player.
@@ -32,6 +34,15 @@ struct Report {
     achievements: Vec<Achievement>,
     /// By board; only those where the player has points.
     ranks: BTreeMap<&'static str, Standing>,
+    /// Of the last weekly challenges, newest first.
+    badges: Vec<Won>,
+}
+
+/// A badge of a weekly challenge.
+#[derive(Serialize)]
+struct Won {
+    starts_on: DayKey,
+    badge: Badge,
 }
 
 /// How far the player is with an achievement.
@@ -42,16 +53,15 @@ struct Achievement {
     unlocked_at: Option<DateTime<Utc>>,
 }
 
-pub(super) async fn run(app: &App, command: &Command, output: &mut Output) -> CommandResult {
-    let Command::Show { id } = command;
-    let day = DayKey::of(app.clock.now());
-    let report = app.with_database(async |database| load(database, *id, day).await).await?;
+pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandResult {
+    let now = app.clock.now();
+    let report = app.with_database(async |database| load(database, args.id, now).await).await?;
     tell(&report, output)?;
     output.report(&report)?;
     Ok(Verdict::Good)
 }
 
-async fn load(store: &dyn Repositories, id: UserId, day: DayKey) -> Result<Report, Failure> {
+async fn load(store: &dyn Store, id: UserId, now: DateTime<Utc>) -> Result<Report, Failure> {
     let profile = store.users().get(id).await?;
     let breakdown = store.users().breakdown(id).await?;
     let unlocked: BTreeMap<AchievementId, DateTime<Utc>> =
@@ -61,14 +71,19 @@ async fn load(store: &dyn Repositories, id: UserId, day: DayKey) -> Result<Repor
         Achievement { progress, unlocked_at }
     });
     let achievements = achievements.collect();
+    let calendar = calendar::present(store).await?;
     let mut ranks = BTreeMap::new();
     for span in Span::value_variants() {
-        if let Some(standing) = store.rankings().standing(span.board(day), id).await? {
+        let board = span.board(&calendar, calendar.day(now));
+        if let Some(standing) = store.rankings().standing(board, id).await? {
             ranks.insert(span.name(), standing);
         }
     }
+    let weeks = store.challenges().history(id, ChallengeKind::Weekly, WEEKS).await?;
+    let won = |badge, starts_on| Won { starts_on, badge };
+    let badges = weeks.iter().filter_map(|week| Some(won(week.badge()?, week.challenge.starts_on))).collect();
     let accuracy = profile.accuracy();
-    Ok(Report { profile, accuracy, breakdown, achievements, ranks })
+    Ok(Report { profile, accuracy, breakdown, achievements, ranks, badges })
 }
 
 fn tell(report: &Report, output: &mut Output) -> Result<(), Failure> {
@@ -82,7 +97,11 @@ fn tell(report: &Report, output: &mut Output) -> Result<(), Failure> {
     )?;
     writeln!(output, "streak {} (best {})", profile.current_streak, profile.best_streak)?;
     writeln!(output, "days in a row {} (best {})", profile.day_streak, profile.best_day_streak)?;
-    writeln!(output, "challenges {} daily, {} weekly", profile.daily_challenges, profile.weekly_challenges)?;
+    writeln!(output, "time zone {}", profile.time_zone)?;
+    writeln!(output, "challenges done: {} daily, {} weekly", profile.daily_challenges, profile.weekly_challenges)?;
+    for Won { starts_on, badge } in &report.badges {
+        writeln!(output, "badge {badge} for the week of {starts_on}")?;
+    }
     for (board, standing) in &report.ranks {
         writeln!(output, "{board}: rank {} of {} with {} points", standing.rank, standing.total, standing.points)?;
     }
@@ -96,7 +115,7 @@ fn tell(report: &Report, output: &mut Output) -> Result<(), Failure> {
     }
     let achievements = report.achievements.iter().map(|Achievement { progress, unlocked_at }| {
         let when = unlocked_at.map_or_else(String::new, |at| at.format("%Y-%m-%d").to_string());
-        vec![progress.definition.name.to_string(), format!("{} of {}", progress.reached, progress.target), when]
+        vec![printable(&progress.definition.name), format!("{} of {}", progress.reached, progress.target), when]
     });
     let columns = [Column::left("achievement"), Column::right("progress"), Column::left("unlocked")];
     output.table(&columns, achievements.collect())
