@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use trivia_domain::ports::{Clock, RandomSource};
 use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, Durability, schema};
-use trivia_tests::contract::{Backend, OpenStore};
+use trivia_tests::contract::{Backend, Histories, OpenStore};
 
 struct Sqlite;
 
@@ -19,6 +19,10 @@ impl Backend for Sqlite {
         schema::up(&options, None).await.unwrap();
         let database = Database::open(options, clock, random).await.unwrap();
         Some(OpenStore::keeping(database.clone(), dir).verified_by(database))
+    }
+
+    fn histories(&self) -> Histories {
+        Histories { cases: 100, per_store: 25 }
     }
 }
 

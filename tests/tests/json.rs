@@ -4,11 +4,12 @@ use std::fmt::Debug;
 
 use serde_json::{Value, json};
 use trivia_domain::model::{
-    AchievementId, AnswerFact, BackupManifest, Board, Cursor, DayKey, Difficulty, Fact, GameSession, Given,
-    LedgerEntry, OpeningBalance, Period, PeriodScore, Points, Receipt, Tally, UserAchievement, UserProfile,
-    WeeklyRanking,
+    AchievementDefinition, AchievementId, AnswerFact, BackupManifest, Badge, Board, Calendar, Challenge,
+    ChallengeAttempt, ChallengeId, ChallengeKind, Closing, Cursor, DayKey, Difficulty, Fact, GameSession, Given,
+    InChallenge, LedgerEntry, OpeningBalance, Period, PeriodScore, PersonalRecord, Points, Receipt, Tally, TimeZone,
+    UserAchievement, UserProfile, Weekday, WeeklyRanking,
 };
-use trivia_domain::play::Catalog;
+use trivia_domain::play::{Catalog, Revision, RuleBook};
 
 fn survives<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + Debug>(value: Value) -> T {
     let read: T = serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{value}: {error}"));
@@ -21,20 +22,48 @@ fn survives<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + Debu
 const AT: &str = "2026-03-04T12:00:00.000001Z";
 const ID: &str = "019575d0-0000-7000-8000-000000000001";
 
-#[test]
-fn every_model_survives_json() {
-    survives::<UserProfile>(json!({
-        "user_id": "9223372036854775807", "last_seq": 3, "total_points": 30, "points_reached_at": AT,
+fn profile(user_id: &str) -> Value {
+    json!({
+        "user_id": user_id, "last_seq": 3, "total_points": 30, "points_reached_at": AT,
         "questions_answered": 2, "questions_correct": 1, "current_streak": 0, "best_streak": 1, "day_streak": 1,
         "best_day_streak": 1, "last_day": "2026-03-04", "last_played": AT, "preferred_difficulty": "hard",
         "daily_challenges": 0, "weekly_challenges": 0, "daily_challenge_completed": null,
-        "weekly_challenge_completed": null, "created_at": AT,
-    }));
-    survives::<GameSession>(json!({
-        "id": ID, "channel_id": "0", "host": "1", "kind": "daily", "status": "live", "time_limit": 30_000,
+        "weekly_challenge_completed": null, "time_zone": "Atlantic/Reykjavik", "created_at": AT,
+    })
+}
+
+fn session() -> Value {
+    json!({
+        "id": ID, "channel_id": "0", "host": "1", "challenge": null, "status": "live", "time_limit": 30_000,
         "questions": [{"question_id": "7", "version": 1, "opened_at": AT}], "position": 0, "started_at": AT,
         "ended_at": null,
-    }));
+    })
+}
+
+fn attempt() -> Value {
+    json!({
+        "user_id": "1", "challenge": {"kind": "weekly", "starts_on": "2026-03-01"}, "size": 5,
+        "answers": [{"question_id": "7", "correct": true, "points": 90}], "completed_at": null,
+    })
+}
+
+fn definition() -> Value {
+    json!({
+        "id": "night_owl", "name": "Night Owl", "emoji": "🦉", "category": "accuracy",
+        "rule": {"rule": "accuracy", "percent": 80, "answered": 100}, "bonus": 5, "hidden": true,
+    })
+}
+
+#[test]
+fn every_model_survives_json() {
+    survives::<UserProfile>(profile("9223372036854775807"));
+    for (host, challenge) in
+        [(json!("1"), json!(null)), (json!(null), json!({"kind": "daily", "starts_on": "2026-03-04"}))]
+    {
+        let mut session = session();
+        (session["host"], session["challenge"]) = (host, challenge);
+        survives::<GameSession>(session);
+    }
     survives::<UserAchievement>(json!({
         "user_id": "1", "achievement_id": "hot_streak", "seq": 5, "unlocked_at": AT, "bonus": 50,
     }));
@@ -51,19 +80,93 @@ fn every_model_survives_json() {
     for given in [json!({"choice": 2}), json!({"truth": false}), json!({"text": "Pelé"})] {
         survives::<Given>(given);
     }
-    let catalog = serde_json::to_value(Catalog::default().definitions()).unwrap();
-    survives::<Vec<trivia_domain::model::AchievementDefinition>>(catalog);
+    survives::<Closing>(json!({
+        "period": "week", "starts_on": "2026-03-01", "key": ID, "closed_at": AT, "players": 3,
+    }));
+}
+
+#[test]
+fn every_rule_survives_json() {
+    survives::<Vec<AchievementDefinition>>(
+        serde_json::to_value(Catalog::default().definitions().collect::<Vec<_>>()).unwrap(),
+    );
+    survives::<AchievementDefinition>(definition());
+    survives::<Revision>(json!({"definition": definition(), "retired_at": AT}));
+    survives::<TimeZone>(json!("America/Argentina/Buenos_Aires"));
+    for week_start in Weekday::ALL {
+        survives::<Calendar>(json!({"zone": "UTC", "week_start": week_start.to_string()}));
+    }
+    let book: RuleBook = survives(json!({
+        "catalog": [
+            {"definition": definition(), "retired_at": AT},
+            {"definition": definition(), "retired_at": null},
+        ],
+        "calendar": {"zone": "America/New_York", "week_start": "sunday"},
+    }));
+    assert_eq!(book.catalog.definitions().count(), 1);
+    survives::<RuleBook>(serde_json::to_value(RuleBook::default()).unwrap());
+}
+
+#[test]
+fn every_challenge_survives_json() {
+    for kind in ChallengeKind::ALL {
+        survives::<ChallengeId>(json!({"kind": kind.to_string(), "starts_on": "2026-03-04"}));
+    }
+    survives::<Challenge>(json!({
+        "id": {"kind": "weekly", "starts_on": "2026-03-02"},
+        "questions": [{"question_id": "9223372036854775807", "version": 2}], "created_at": AT,
+    }));
+    survives::<ChallengeAttempt>(attempt());
+    for badge in Badge::ALL {
+        survives::<Badge>(json!(badge.to_string()));
+    }
+}
+
+#[test]
+fn a_personal_record_survives_json() {
+    let entry = json!({
+        "user_id": "1", "seq": 1, "key": ID, "at": AT, "day": "2026-03-05", "fact": {"fact": "reset"},
+    });
+    let receipt = json!({
+        "user_id": "1", "key": ID, "seq": 1, "at": AT, "correct": null, "points": 0, "total_points": 0, "streak": 0,
+        "unlocked": [],
+    });
+    let score = json!({"tally": {"answered": 2, "correct": 1, "points": 10}, "reached_at": AT});
+    survives::<PersonalRecord>(json!({
+        "profile": profile("1"),
+        "breakdown": {
+            "by_difficulty": {"easy": {"answered": 2, "correct": 1, "points": 10}},
+            "by_category": {"Nature": {"answered": 2, "correct": 1, "points": 10}},
+            "recent": [{"question_id": "7", "correct": true, "points": 10, "at": AT}],
+        },
+        "facts": [{"entry": entry, "receipt": receipt}],
+        "achievements": [
+            {"user_id": "1", "achievement_id": "hot_streak", "seq": 5, "unlocked_at": AT, "bonus": 50},
+        ],
+        "scores": [
+            ["all_time", score],
+            [{"period": {"period": "week", "start": "2026-03-01"}}, score],
+        ],
+        "challenges": [attempt()],
+        "sessions": [session()],
+        "picks": ["7", "8"],
+        "originals": ["{}"],
+        "exported_at": AT,
+    }));
 }
 
 #[test]
 fn every_fact_survives_json() {
     let answer: AnswerFact = survives(json!({
-        "session_id": ID, "session_kind": "normal", "question_id": "7", "question_version": 2, "difficulty": "easy",
+        "session_id": ID, "question_id": "7", "question_version": 2, "difficulty": "easy",
         "category": "Nature", "given": {"choice": 0}, "correct": true, "points": 10, "rule_version": 1,
-        "elapsed_us": 5, "completes_challenge": false,
+        "elapsed_us": 5,
     }));
+    let id = ChallengeId { kind: ChallengeKind::Weekly, starts_on: "2026-03-02".parse().unwrap() };
+    let in_challenge = AnswerFact { challenge: Some(InChallenge { id, size: 5 }), ..answer.clone() };
     let facts = [
         Fact::Answer(answer),
+        Fact::Answer(in_challenge),
         Fact::Award { points: Points::small(5), reason: "a gift".to_owned() },
         Fact::Grant { achievement_id: AchievementId::new("hot_streak").unwrap() },
         Fact::Opening(OpeningBalance { preferred_difficulty: Some(Difficulty::Hard), ..Default::default() }),
@@ -80,9 +183,8 @@ fn every_fact_survives_json() {
 #[test]
 fn every_board_and_cursor_survives_json() {
     let day: DayKey = "2026-03-04".parse().unwrap();
-    for board in
-        [Board::AllTime, Board::of(Period::Day, day), Board::of(Period::Week, day), Board::of(Period::Month, day)]
-    {
+    let [daily, weekly, monthly] = Period::ALL.map(|period| Calendar::default().board(period, day));
+    for board in [Board::AllTime, daily, weekly, monthly] {
         survives::<Board>(serde_json::to_value(board).unwrap());
         let cursor =
             Cursor { board, points: Points::small(3), reached_at: AT.parse().unwrap(), user_id: "1".parse().unwrap() };
@@ -94,13 +196,10 @@ fn every_board_and_cursor_survives_json() {
 fn what_breaks_a_rule_is_not_read() {
     let refused = |result: Result<(), serde_json::Error>| assert!(result.is_err());
     refused(serde_json::from_value::<Points>(json!(-1)).map(drop));
-    refused(
-        serde_json::from_value::<WeeklyRanking>(
-            json!({"user_id": "1", "week_start": "2026-03-03", "points": 1, "rank": null}),
-        )
-        .map(drop),
-    );
     refused(serde_json::from_value::<AchievementId>(json!("Not An Id")).map(drop));
-    refused(serde_json::from_value::<Cursor>(json!("week:2026-03-03/1/1/1")).map(drop));
+    refused(serde_json::from_value::<Cursor>(json!("week:2026-02-30/1/1/1")).map(drop));
+    refused(serde_json::from_value::<TimeZone>(json!("Mars/Olympus")).map(drop));
+    refused(serde_json::from_value::<Calendar>(json!({"zone": "UTC", "week_start": "someday"})).map(drop));
+    refused(serde_json::from_value::<ChallengeId>(json!({"kind": "monthly", "starts_on": "2026-03-01"})).map(drop));
     refused(serde_json::from_value::<Tally>(json!({"answered": -1, "correct": 0, "points": 0})).map(drop));
 }

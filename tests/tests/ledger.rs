@@ -5,9 +5,12 @@ use std::sync::Arc;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use tempfile::TempDir;
 use trivia_domain::memory::{ManualClock, SeededRandom};
-use trivia_domain::model::{ChannelId, Drift, IdempotencyKey, Points, QuestionContent, SessionKind, TimeLimit, UserId};
+use trivia_domain::model::{
+    ChallengeKind, ChannelId, Drift, GameSession, IdempotencyKey, Points, QuestionContent, TimeLimit, UserId,
+};
 use trivia_domain::ports::{
-    AddOutcome, AnswerSubmission, AwardRequest, CheckOutcome, Clock, MaintenancePort, Repositories, StartSession,
+    AddOutcome, AnswerSubmission, AwardRequest, CheckOutcome, Clock, MaintenancePort, Repositories, StartChallenge,
+    StartSession, Store,
 };
 use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, schema};
 
@@ -46,25 +49,20 @@ impl Played {
         let request = StartSession {
             channel_id: ChannelId::new(1).unwrap(),
             host: users[0],
-            kind: SessionKind::Normal,
             questions: questions.collect(),
             time_limit: TimeLimit::default(),
         };
         let session = database.play().start_session(request).await.unwrap();
-        for (position, asked) in session.questions.iter().enumerate() {
-            for (user_id, text) in [(users[0], "true"), (users[1], "false")] {
-                let question = database.questions().get(asked.question_id).await.unwrap();
-                let given = question.content.read(text).unwrap();
-                let submission = AnswerSubmission {
-                    key: key(),
-                    user_id,
-                    session_id: session.id,
-                    question_id: asked.question_id,
-                    given,
-                };
-                database.play().submit_answer(submission).await.unwrap();
-            }
-            database.play().advance(session.id, position).await.unwrap();
+        play_to_the_end(&database, &session, &[(users[0], "true"), (users[1], "false")], key).await;
+        // two complete a daily challenge, one leaves a weekly one unfinished
+        for (kind, channel) in ChallengeKind::ALL.into_iter().zip(2..) {
+            let channel_id = ChannelId::new(channel).unwrap();
+            let request = StartChallenge { channel_id, host: users[0], kind, time_limit: TimeLimit::default() };
+            let mut session = database.play().start_challenge(request).await.unwrap();
+            session.questions.truncate(2);
+            let players = [(users[0], "true"), (users[1], "false")];
+            let players = if kind == ChallengeKind::Daily { &players[..] } else { &players[..1] };
+            play_to_the_end(&database, &session, players, key).await;
         }
         let award =
             AwardRequest { key: key(), user_id: users[1], points: Points::small(7), reason: "a gift".to_owned() };
@@ -76,6 +74,25 @@ impl Played {
     async fn change(&self, sql: &str) {
         let changed = self.raw.execute_unprepared(sql).await.unwrap().rows_affected();
         assert!(changed > 0, "nothing was changed by {sql}");
+    }
+}
+
+/// Lets players answer the questions of a session.
+async fn play_to_the_end(
+    database: &Database,
+    session: &GameSession,
+    players: &[(UserId, &str)],
+    key: impl Fn() -> IdempotencyKey,
+) {
+    for (position, asked) in session.questions.iter().enumerate() {
+        let question = database.questions().get(asked.question_id).await.unwrap();
+        for (user_id, text) in players {
+            let given = question.content.read(text).unwrap();
+            let (user_id, session_id, question_id) = (*user_id, session.id, asked.question_id);
+            let submission = AnswerSubmission { key: key(), user_id, session_id, question_id, given };
+            database.play().submit_answer(submission).await.unwrap();
+        }
+        database.play().advance(session.id, position).await.unwrap();
     }
 }
 
@@ -96,7 +113,7 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
         "*",
     ),
     (
-        "UPDATE user_tallies SET answered = 9 WHERE user_id = 1 AND dimension = 'category'",
+        "UPDATE user_tallies SET answered = 90 WHERE user_id = 1 AND dimension = 'category'",
         "user_tallies",
         "1/category/Nature",
         "answered",
@@ -115,6 +132,38 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
         "reached_at",
     ),
     ("DELETE FROM rankings WHERE user_id = 1 AND period = 'month'", "rankings", "1/month/2026-03-01", "*"),
+    ("UPDATE users SET daily_challenges = 2 WHERE user_id = 1", "users", "1", "daily_challenges"),
+    ("UPDATE users SET daily_challenge_completed = NULL WHERE user_id = 2", "users", "2", "daily_challenge_completed"),
+    (
+        "UPDATE challenge_attempts SET completed_at = NULL WHERE user_id = 1 AND kind = 'daily'",
+        "challenge_attempts",
+        "1/daily/2026-03-04",
+        "completed_at",
+    ),
+    (
+        "UPDATE challenge_attempts SET answers = '[]' WHERE user_id = 2",
+        "challenge_attempts",
+        "2/daily/2026-03-04",
+        "answers",
+    ),
+    (
+        "UPDATE challenge_attempts SET size = 9 WHERE kind = 'weekly'",
+        "challenge_attempts",
+        "1/weekly/2026-03-02",
+        "size",
+    ),
+    (
+        "DELETE FROM challenge_attempts WHERE user_id = 1 AND kind = 'weekly'",
+        "challenge_attempts",
+        "1/weekly/2026-03-02",
+        "*",
+    ),
+    (
+        "INSERT INTO challenge_attempts VALUES (2, 'weekly', '2026-03-02', 5, '[]', NULL)",
+        "challenge_attempts",
+        "2/weekly/2026-03-02",
+        "*",
+    ),
     ("UPDATE question_counters SET times_asked = 40 WHERE question_id = 1", "question_counters", "1", "times_asked"),
     ("UPDATE question_counters SET times_correct = 0 WHERE question_id = 2", "question_counters", "2", "times_correct"),
     ("DELETE FROM question_counters WHERE question_id = 3", "question_counters", "3", "times_asked"),
@@ -125,7 +174,8 @@ async fn l3_every_changed_number_is_named_and_mended() {
     let played = Played::new().await;
     let database = &played.database;
     assert_eq!(database.verify().await.unwrap(), []);
-    let before = database.users().get(UserId::new(1).unwrap()).await.unwrap();
+    let id = UserId::new(1).unwrap();
+    let before = (database.users().get(id).await.unwrap(), database.people().export(id).await.unwrap());
     for (sql, table, id, column) in CHANGES {
         played.change(sql).await;
         let names = |drift: &Drift| drift.table == *table && drift.id == *id && drift.column == *column;
@@ -136,7 +186,7 @@ async fn l3_every_changed_number_is_named_and_mended() {
         assert_eq!(database.rebuild().await.unwrap(), drift, "{sql}");
         assert_eq!(database.verify().await.unwrap(), [], "{sql}");
     }
-    assert_eq!(database.users().get(UserId::new(1).unwrap()).await.unwrap(), before);
+    assert_eq!((database.users().get(id).await.unwrap(), database.people().export(id).await.unwrap()), before);
     assert_eq!(database.check().await, CheckOutcome::Ok);
 }
 

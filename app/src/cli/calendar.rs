@@ -25,7 +25,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 struct Change {
-    /// Where days turn: an IANA name, such as Europe/Reykjavik
+    /// Where days turn: an IANA name, such as Atlantic/Reykjavik
     #[arg(long)]
     zone: Option<TimeZone>,
     /// On which day weeks start, such as sunday

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::{State, Tables};
 use crate::error::{StoreError, StoreResult};
@@ -7,6 +8,11 @@ use crate::play::{PlayerState, RuleBook, fold};
 use crate::ports::RulesPort;
 
 impl State {
+    /// The present instant, or the newest fact's when the clock went back: what counted for a fact counts on.
+    fn after_all_facts(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.play.recorded.values().map(|(entry, _)| entry.at).fold(now, DateTime::max)
+    }
+
     /// Folds all ledgers by other rules and keeps both, or neither; returns how many players changed.
     fn play_by(&mut self, rules: RuleBook) -> StoreResult<u64> {
         let mut changed = Vec::new();
@@ -37,13 +43,14 @@ impl RulesPort for Tables {
     async fn define_achievement(&self, definition: AchievementDefinition) -> StoreResult<u64> {
         let mut state = self.write();
         let mut rules = state.rules.clone();
-        rules.catalog.define(definition, self.clock.now())?;
+        rules.catalog.define(definition, state.after_all_facts(self.clock.now()))?;
         state.play_by(rules)
     }
 
     async fn retire_achievement(&self, id: &AchievementId) -> StoreResult<()> {
         let mut state = self.write();
-        if state.rules.catalog.retire(id, self.clock.now()) {
+        let at = state.after_all_facts(self.clock.now());
+        if state.rules.catalog.retire(id, at) {
             return Ok(());
         }
         Err(StoreError::missing("achievement", id))

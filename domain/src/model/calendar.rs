@@ -10,7 +10,7 @@ use super::names::define_names;
 use super::{Board, DayKey, Period};
 use crate::error::{StoreError, StoreResult};
 
-/// A time zone by its IANA name, such as `Europe/Reykjavik`: summer time and its history are in it.
+/// A time zone by its IANA name, such as `Atlantic/Reykjavik`: summer time and its history are in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TimeZone(chrono_tz::Tz);
@@ -56,7 +56,7 @@ impl FromStr for TimeZone {
     type Err = StoreError;
     fn from_str(name: &str) -> StoreResult<Self> {
         name.parse().map(Self).map_err(|_| {
-            StoreError::invalid("time zone", format!("{name:?} is not an IANA name such as Europe/Reykjavik"))
+            StoreError::invalid("time zone", format!("{name:?} is not an IANA name such as Atlantic/Reykjavik"))
         })
     }
 }

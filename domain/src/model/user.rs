@@ -38,7 +38,7 @@ pub struct UserProfile {
     pub daily_challenges: u64,
     /// Weekly challenges completed.
     pub weekly_challenges: u64,
-    /// Day of the last daily challenge that was completed.
+    /// Day on which the last daily challenge was completed.
     pub daily_challenge_completed: Option<DayKey>,
     /// Day on which the last weekly challenge was completed.
     pub weekly_challenge_completed: Option<DayKey>,

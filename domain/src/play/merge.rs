@@ -35,9 +35,7 @@ pub fn merge(
 ) -> StoreResult<Merged> {
     let (cleared_from, from_facts) = split_at_last_reset(from_facts);
     let (cleared_into, into_facts) = split_at_last_reset(into_facts);
-    let mut counting = into_facts;
-    counting.extend(from_facts);
-    counting.sort_by_key(|entry| entry.at);
+    let counting = in_order_of_time(into_facts, from_facts);
 
     let mut state = PlayerState::new(into.user_id, into.created_at.min(from.created_at));
     state.profile.time_zone = into.time_zone;
@@ -63,6 +61,20 @@ pub fn merge(
         entries.push((entry, receipt));
     }
     Ok(Merged { state, entries, dropped })
+}
+
+/// Puts two ledgers together; each keeps its own order, also where a clock went back.
+fn in_order_of_time(one: Vec<LedgerEntry>, other: Vec<LedgerEntry>) -> Vec<LedgerEntry> {
+    let mut both = Vec::with_capacity(one.len() + other.len());
+    let (mut one, mut other) = (one.into_iter().peekable(), other.into_iter().peekable());
+    while let Some(mine) = one.peek() {
+        match other.next_if(|theirs| theirs.at < mine.at) {
+            Some(theirs) => both.push(theirs),
+            None => both.extend(one.next()),
+        }
+    }
+    both.extend(other);
+    both
 }
 
 /// Facts up to the last reset, and those that count.

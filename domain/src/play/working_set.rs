@@ -84,7 +84,9 @@ impl WorkingSet {
                 self.record_once(request.user_id, request.key, fact, at, rules).map(Outcome::Receipt)
             }
             Command::Grant(request) => {
-                if rules.catalog.get(&request.achievement_id).is_none() {
+                // a retry is answered also when the achievement was retired meanwhile
+                let is_known = self.recorded.contains_key(&(request.user_id, request.key));
+                if !is_known && rules.catalog.get(&request.achievement_id).is_none() {
                     return Err(StoreError::missing("achievement", &request.achievement_id));
                 }
                 let fact = Fact::Grant { achievement_id: request.achievement_id.clone() };

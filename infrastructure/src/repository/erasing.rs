@@ -77,20 +77,13 @@ pub(super) async fn note_merge(
     random: &dyn RandomSource,
 ) -> StoreResult<()> {
     let action = "noting a merge";
-    merges::Entity::update_many()
-        .col_expr(merges::Column::UserId, Expr::value(into))
-        .filter(merges::Column::UserId.eq(from))
-        .exec(connection)
-        .await
-        .during(action)?;
     let salt = salt(connection, random).await?;
-    let row = merges::Model { user_id: into, fingerprint: fingerprint(&salt, from), salt };
+    let earlier = merges::Entity::find().filter(merges::Column::UserId.eq(from)).all(connection).await;
+    let mut rows = earlier.during(action)?;
+    rows.push(merges::Model { user_id: from, fingerprint: fingerprint(&salt, from), salt });
+    let rows = rows.into_iter().map(|row| merges::Model { user_id: into, ..row }.into_active_model());
     let again = OnConflict::columns([merges::Column::UserId, merges::Column::Fingerprint]).do_nothing().to_owned();
-    merges::Entity::insert(row.into_active_model())
-        .on_conflict(again)
-        .exec_without_returning(connection)
-        .await
-        .during(action)?;
+    merges::Entity::insert_many(rows).on_conflict(again).exec_without_returning(connection).await.during(action)?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use trivia_domain::model::{AchievementDefinition, AchievementId, Calendar};
@@ -10,8 +11,9 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::{Repository, drift, rows};
 use crate::database::Core;
-use crate::entity::{achievement_definitions, rule_book};
+use crate::entity::{achievement_definitions, ledger, rule_book};
 use crate::error::{During, bad_row};
+use crate::read_model::Effects;
 
 /// The one row of `rule_book`.
 const BOOK: i64 = 1;
@@ -24,13 +26,11 @@ impl RulesPort for Repository {
     }
 
     async fn define_achievement(&self, definition: AchievementDefinition) -> StoreResult<u64> {
-        let at = self.scope.core().clock.now();
-        self.change(|rules| rules.catalog.define(definition, at)).await
+        self.change(|rules, at| rules.catalog.define(definition, at)).await
     }
 
     async fn retire_achievement(&self, id: &AchievementId) -> StoreResult<()> {
-        let at = self.scope.core().clock.now();
-        let retire = |rules: &mut RuleBook| match rules.catalog.retire(id, at) {
+        let retire = |rules: &mut RuleBook, at| match rules.catalog.retire(id, at) {
             true => Ok(true),
             false => Err(StoreError::missing("achievement", id)),
         };
@@ -38,7 +38,7 @@ impl RulesPort for Repository {
     }
 
     async fn set_calendar(&self, calendar: Calendar) -> StoreResult<u64> {
-        let set = |rules: &mut RuleBook| {
+        let set = |rules: &mut RuleBook, _| {
             let changed = rules.calendar != calendar;
             rules.calendar = calendar;
             Ok(changed)
@@ -50,10 +50,16 @@ impl RulesPort for Repository {
 impl Repository {
     /// Changes the rules and everything that follows from them, in one transaction. Returns how many
     /// players changed.
-    async fn change(&self, change: impl FnOnce(&mut RuleBook) -> StoreResult<bool> + Send) -> StoreResult<u64> {
-        let writing = self.scope.write("changing the rules").await?;
+    async fn change(
+        &self,
+        change: impl FnOnce(&mut RuleBook, DateTime<Utc>) -> StoreResult<bool> + Send,
+    ) -> StoreResult<u64> {
+        let writing = self.scope.write("changing the rules", Effects::Unknown).await?;
         let mut rules = RuleBook::clone(&*current(self.scope.core(), &*writing).await?);
-        if !change(&mut rules)? {
+        let now = self.scope.core().clock.now();
+        // when the clock went back, what counted for the newest fact counts on
+        let at = newest_fact(&*writing).await?.filter(|newest| *newest > now).unwrap_or(now);
+        if !change(&mut rules, at)? {
             return Ok(0);
         }
         store(&*writing, &rules).await?;
@@ -61,6 +67,18 @@ impl Repository {
         writing.commit().await?;
         Ok(changed)
     }
+}
+
+/// When the newest fact was recorded.
+async fn newest_fact(connection: &impl ConnectionTrait) -> StoreResult<Option<DateTime<Utc>>> {
+    let newest: Vec<Option<DateTime<Utc>>> = ledger::Entity::find()
+        .select_only()
+        .column_as(ledger::Column::At.max(), "newest")
+        .into_tuple()
+        .all(connection)
+        .await
+        .during("looking for the newest fact")?;
+    Ok(newest.into_iter().next().flatten())
 }
 
 /// The rules that hold on this connection; read again only when somebody has changed them, in this process

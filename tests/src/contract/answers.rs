@@ -1,6 +1,6 @@
 use chrono::TimeDelta;
 use trivia_domain::Refusal;
-use trivia_domain::model::{Difficulty, Given, Points, SessionId, SessionKind, SessionStatus, UserId};
+use trivia_domain::model::{Difficulty, Given, Points, SessionId, SessionStatus, UserId};
 use trivia_domain::ports::{AnswerSubmission, AwardRequest, Clock, GrantRequest, ResetRequest};
 use uuid::Uuid;
 
@@ -40,18 +40,6 @@ pub(crate) async fn l7_quick_answers_earn_more(game: Game) {
     let receipt = game.answer(host, &session, false).await.unwrap();
     assert_eq!((receipt.correct, receipt.points), (Some(false), Points::ZERO));
     assert_eq!(game.score(host).await, (1, 0, 0, 0));
-}
-
-pub(crate) async fn l7_challenges_multiply_and_ignore_time(game: Game) {
-    let user = game.user(1).await;
-    let question = game.add(statement_of("Medium", "Test", Difficulty::Medium)).await;
-    for (kind, channel, points) in [(SessionKind::Daily, 1, 40), (SessionKind::Weekly, 2, 60)] {
-        let session = game.start_kind(channel, user, &[question], kind).await;
-        game.wait(TimeDelta::seconds(29));
-        assert_eq!(game.answer(user, &session, true).await.unwrap().points.get(), points);
-        let wrong = game.user(2).await;
-        assert_eq!(game.answer(wrong, &session, false).await.unwrap().points.get(), 0);
-    }
 }
 
 pub(crate) async fn l7_a_questions_own_value_wins(game: Game) {
@@ -486,34 +474,4 @@ pub(crate) async fn t5_days_turn_at_midnight_also_on_leap_days(game: Game) {
             assert_eq!(profile.last_played, Some(game.clock.now()));
         }
     }
-}
-
-pub(crate) async fn s12_a_challenge_counts_when_its_last_question_is_answered(game: Game) {
-    let user = game.user(1).await;
-    let ids = game.statements(5).await;
-    let mut session = game.start_kind(1, user, &ids, SessionKind::Weekly).await;
-    for at in 0..5 {
-        assert_eq!(game.profile(user).await.weekly_challenges, 0);
-        game.answer(user, &session, false).await.unwrap();
-        session = game.store.play().advance(session.id, at).await.unwrap();
-    }
-    assert_eq!(game.score(user).await, (5, 0, 0, 0), "five wrong answers, not one right one");
-    let profile = game.profile(user).await;
-    assert_eq!((profile.weekly_challenges, profile.daily_challenges), (1, 0));
-    assert_eq!(profile.weekly_challenge_completed.unwrap().to_string(), "2026-03-04");
-    assert_eq!(profile.daily_challenge_completed, None);
-}
-
-pub(crate) async fn s13_challenges_are_counted_beyond_one(game: Game) {
-    let user = game.user(1).await;
-    let ids = game.statements(1).await;
-    for day in 1..=10 {
-        let session = game.start_kind(1, user, &ids, SessionKind::Daily).await;
-        game.answer(user, &session, true).await.unwrap();
-        assert_eq!(game.profile(user).await.daily_challenges, day);
-        game.wait(TimeDelta::days(1));
-    }
-    assert_eq!(game.profile(user).await.daily_challenge_completed.unwrap().to_string(), "2026-03-13");
-    let achievements = game.store.achievements().of(user).await.unwrap();
-    assert!(achievements.iter().any(|a| a.achievement_id == achievement_id("daily_challenger") && a.seq == 10));
 }

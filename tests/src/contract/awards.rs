@@ -7,8 +7,8 @@ use super::game::{assert_invalid, assert_missing, refusal, together, user_id};
 
 impl Game {
     /// Points that are paid once somebody has very many points.
-    fn bonuses_for_points(&self) -> i64 {
-        let definitions = self.store.achievements().definitions();
+    async fn bonuses_for_points(&self) -> i64 {
+        let definitions = self.store.achievements().definitions().await.unwrap();
         let for_points = |rule| matches!(rule, AchievementRule::TotalPoints { .. });
         definitions.iter().filter(|definition| for_points(definition.rule)).map(|d| d.bonus.get()).sum()
     }
@@ -53,7 +53,7 @@ pub(crate) async fn l6_points_that_would_overflow_are_refused(game: Game) {
     assert_eq!(game.profile(user).await, UserProfile::new(user, game.profile(user).await.created_at));
     assert_eq!(game.store.achievements().of(user).await.unwrap(), []);
 
-    game.award(user, i64::MAX - game.bonuses_for_points()).await.unwrap();
+    game.award(user, i64::MAX - game.bonuses_for_points().await).await.unwrap();
     assert_eq!(game.points(user).await, i64::MAX);
     let session = game.start(1, user, &ids).await;
     let before = game.snapshot().await;
@@ -70,7 +70,7 @@ pub(crate) async fn l6_points_that_would_overflow_are_refused(game: Game) {
 
 pub(crate) async fn t8_points_near_the_largest_number_stay_exact(game: Game) {
     let user = game.user(1).await;
-    game.award(user, i64::MAX - game.bonuses_for_points() - 25).await.unwrap();
+    game.award(user, i64::MAX - game.bonuses_for_points().await - 25).await.unwrap();
     assert_eq!(game.points(user).await, i64::MAX - 25);
     let question = game.statements(1).await[0];
     let receipt = game.play(user, question, true).await;
@@ -87,7 +87,7 @@ pub(crate) async fn l6_a_bonus_that_would_overflow_refuses_the_whole_answer(game
         game.play(user, ids[0], true).await;
     }
     let room = 20;
-    game.award(user, i64::MAX - game.bonuses_for_points() - 40 - room).await.unwrap();
+    game.award(user, i64::MAX - game.bonuses_for_points().await - 40 - room).await.unwrap();
     assert_eq!(game.points(user).await, i64::MAX - room);
     // the fifth right answer fits, the bonus for five in a row does not
     let session = game.start(1, user, &ids).await;

@@ -3,12 +3,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
 use trivia_domain::StoreResult;
-use trivia_domain::model::{Board, Page, Tally, UserId, UserProfile};
+use trivia_domain::model::{Board, Calendar, Page, Tally, UserId, UserProfile};
 use trivia_domain::ports::{UnitOfWork, execute};
 
 use super::Game;
 use super::game::{WorkFuture, together, user_id, work};
-use super::model::{Event, Player, What};
+use super::model::{Player, Rules, What};
 
 pub(crate) async fn s1_concurrent_awards_all_count(game: Game) {
     let user = game.user(1).await;
@@ -49,16 +49,17 @@ pub(crate) async fn l4_many_players_end_as_in_some_order(game: Game) {
                     (What::answer(correct, points), receipt)
                 };
                 assert_eq!(receipt.seq, round as u64 + 1);
-                player.events.push(Event { at: receipt.at, what });
+                player.play(receipt.at, what);
             }
             player
         }
     })
     .await;
-    let definitions = game.store.achievements().definitions();
+    let definitions = game.store.achievements().definitions().await.unwrap();
+    let rules = Rules { definitions, calendar: Calendar::default() };
     let (mut asked, mut right) = (0, 0);
     for player in players {
-        let expected = player.replay(&definitions);
+        let expected = player.replay(&rules);
         assert_eq!(game.profile(player.user).await, expected.profile);
         asked += expected.profile.questions_answered;
         right += expected.profile.questions_correct;

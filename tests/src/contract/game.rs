@@ -15,12 +15,13 @@ use tokio::sync::Barrier;
 use tokio::time::timeout;
 use trivia_domain::memory::{ManualClock, SeededRandom};
 use trivia_domain::model::{
-    AchievementId, ChannelId, GameSession, Given, IdempotencyKey, Points, QuestionContent, QuestionId, Receipt,
-    SessionKind, TimeLimit, UserId, UserProfile,
+    AchievementCategory, AchievementDefinition, AchievementId, AchievementRule, ChallengeKind, ChannelId, DayKey,
+    GameSession, Given, IdempotencyKey, Points, QuestionContent, QuestionId, Receipt, TimeLimit, TimeZone, UserId,
+    UserProfile,
 };
 use trivia_domain::ports::{
     AddOutcome, AnswerSubmission, AwardRequest, Clock, GrantRequest, MaintenancePort, RandomSource, ResetRequest,
-    StartSession, Store, UnitOfWork, Work,
+    StartChallenge, StartSession, Store, UnitOfWork, Work,
 };
 use trivia_domain::{Refusal, StoreError, StoreResult};
 
@@ -38,6 +39,20 @@ pub trait Backend: Send + Sync + 'static {
     /// Opens a new, empty store that goes by this clock and this chance; `None` when there is no server
     /// for it here.
     async fn open(&self, clock: Arc<dyn Clock>, random: Arc<dyn RandomSource>) -> Option<OpenStore>;
+
+    /// How many random histories it plays.
+    fn histories(&self) -> Histories {
+        Histories { cases: 2_000, per_store: 1 }
+    }
+}
+
+/// How many random histories a backend plays.
+#[derive(Debug, Clone, Copy)]
+pub struct Histories {
+    /// All of them.
+    pub cases: u32,
+    /// Those that share a store, one after the other: for backends that are slow to open.
+    pub per_store: u32,
 }
 
 /// A store, and what must live as long as it does.
@@ -81,13 +96,9 @@ where
         eprintln!("{name}: not run, this backend has no server here");
         return;
     };
-    let maintenance = game.maintenance.clone();
-    let keep = Arc::clone(&game.keep);
+    let afterwards = game.clone();
     timeout(LIMIT, test(game)).await.expect("the test does not hang");
-    if let Some(maintenance) = maintenance {
-        assert_eq!(maintenance.verify().await.unwrap(), [], "L3: a number does not follow from the ledger");
-    }
-    drop(keep);
+    afterwards.verify().await;
 }
 
 /// A store with a clock and chance that the test controls. Clones share all of them.
@@ -99,7 +110,7 @@ pub struct Game {
     backend: Arc<dyn Backend>,
     next: Arc<AtomicI64>,
     maintenance: Option<Arc<dyn MaintenancePort>>,
-    keep: Arc<dyn Any + Send + Sync>,
+    _keep: Arc<dyn Any + Send + Sync>,
 }
 
 impl Game {
@@ -107,12 +118,24 @@ impl Game {
         let clock = Arc::new(ManualClock::new("2026-03-04T12:00:00Z".parse().unwrap()));
         let random = Arc::new(SeededRandom::new(7));
         let OpenStore { store, keep, maintenance } = backend.open(clock.clone(), random.clone()).await?;
-        Some(Self { store, clock, random, backend, next: Arc::default(), maintenance, keep: Arc::from(keep) })
+        Some(Self { store, clock, random, backend, next: Arc::default(), maintenance, _keep: Arc::from(keep) })
     }
 
     /// Another, empty store of the same backend.
     pub(crate) async fn fresh(&self) -> Self {
         Self::open(Arc::clone(&self.backend)).await.expect("the backend was there before")
+    }
+
+    /// Every number must follow from the ledger.
+    pub(crate) async fn verify(&self) {
+        if let Some(maintenance) = &self.maintenance {
+            assert_eq!(maintenance.verify().await.unwrap(), [], "L3: a number does not follow from the ledger");
+        }
+    }
+
+    /// How many random histories the backend plays.
+    pub(crate) fn histories(&self) -> Histories {
+        self.backend.histories()
     }
 
     /// A number that this game did not use before.
@@ -172,7 +195,6 @@ impl Game {
         StartSession {
             channel_id: channel_id(channel),
             host,
-            kind: SessionKind::Normal,
             questions: questions.to_vec(),
             time_limit: TimeLimit::default(),
         }
@@ -180,18 +202,39 @@ impl Game {
 
     /// Starts a normal session with 30 seconds a question.
     pub(crate) async fn start(&self, channel: i64, host: UserId, questions: &[QuestionId]) -> GameSession {
-        self.start_kind(channel, host, questions, SessionKind::Normal).await
+        self.store.play().start_session(self.request(channel, host, questions)).await.unwrap()
     }
 
-    pub(crate) async fn start_kind(
+    pub(crate) async fn try_challenge(
         &self,
         channel: i64,
         host: UserId,
-        questions: &[QuestionId],
-        kind: SessionKind,
-    ) -> GameSession {
-        let request = StartSession { kind, ..self.request(channel, host, questions) };
-        self.store.play().start_session(request).await.unwrap()
+        kind: ChallengeKind,
+    ) -> StoreResult<GameSession> {
+        let (channel_id, time_limit) = (channel_id(channel), TimeLimit::default());
+        self.store.play().start_challenge(StartChallenge { channel_id, host, kind, time_limit }).await
+    }
+
+    /// Starts the present challenge with 30 seconds a question.
+    pub(crate) async fn start_challenge(&self, channel: i64, host: UserId, kind: ChallengeKind) -> GameSession {
+        self.try_challenge(channel, host, kind).await.unwrap()
+    }
+
+    /// Starts the present challenge in a channel that nobody used.
+    pub(crate) async fn start_challenge_anywhere(&self, host: UserId, kind: ChallengeKind) -> GameSession {
+        self.start_challenge(1_000_000 + self.number(), host, kind).await
+    }
+
+    /// Plays a whole challenge of statements in a session of its own, as right and wrong as said.
+    pub(crate) async fn play_challenge(&self, user: UserId, kind: ChallengeKind, answers: &[bool]) -> Vec<Receipt> {
+        let mut session = self.start_challenge_anywhere(user, kind).await;
+        assert_eq!(session.questions.len(), answers.len());
+        let mut receipts = Vec::new();
+        for (at, correct) in answers.iter().enumerate() {
+            receipts.push(self.answer(user, &session, *correct).await.unwrap());
+            session = self.store.play().advance(session.id, at).await.unwrap();
+        }
+        receipts
     }
 
     /// Starts a normal session in a channel that nobody used.
@@ -258,6 +301,27 @@ pub(crate) fn question_id(id: i64) -> QuestionId {
 
 pub(crate) fn achievement_id(id: &str) -> AchievementId {
     AchievementId::new(id).unwrap()
+}
+
+pub(crate) fn zone(name: &str) -> TimeZone {
+    name.parse().unwrap()
+}
+
+pub(crate) fn day(text: &str) -> DayKey {
+    text.parse().unwrap()
+}
+
+/// An achievement that everybody sees.
+pub(crate) fn definition(id: &str, rule: AchievementRule, bonus: u32) -> AchievementDefinition {
+    AchievementDefinition {
+        id: achievement_id(id),
+        name: "For a test".into(),
+        emoji: "🧪".into(),
+        category: AchievementCategory::Participation,
+        rule,
+        bonus: Points::small(bonus),
+        hidden: false,
+    }
 }
 
 /// Which rule refused the move.

@@ -8,21 +8,25 @@
 mod achievements;
 mod answers;
 mod awards;
+mod calendar;
+mod challenges;
 mod concurrency;
 mod content;
 mod game;
 mod histories;
 mod model;
+mod people;
 mod picking;
 mod questions;
 mod rankings;
 mod reading;
+mod rules;
 mod sessions;
 mod snapshot;
 mod users;
 mod works;
 
-pub use game::{Backend, Game, OpenStore, run};
+pub use game::{Backend, Game, Histories, OpenStore, run};
 
 /// Hands the list of all tests to another macro.
 #[doc(hidden)]
@@ -99,10 +103,13 @@ macro_rules! contract_tests {
                 finishing_twice_is_finishing_once,
                 expiring_needs_the_time_to_be_up,
                 s26_an_answer_does_not_lock_the_channel,
-                t9_channel_ids_zero_and_the_largest_work;
+                t9_channel_ids_zero_and_the_largest_work,
+                l16_s8_forgetting_sessions_changes_no_statistic,
+                l16_only_sessions_that_ended_before_are_forgotten,
+                l16_a_forgotten_session_answers_retries_and_nothing_else,
+                l16_forgetting_gives_no_second_attempt;
             answers:
                 l7_quick_answers_earn_more,
-                l7_challenges_multiply_and_ignore_time,
                 l7_a_questions_own_value_wins,
                 l7_streaks_grow_and_break,
                 l7_the_preferred_difficulty_follows,
@@ -123,9 +130,43 @@ macro_rules! contract_tests {
                 t4_a_clock_that_goes_back_harms_nothing,
                 s4_eleven_consecutive_days_are_a_streak_of_eleven,
                 l10_a_day_streak_ignores_repeats_and_breaks_with_a_gap,
-                t5_days_turn_at_midnight_also_on_leap_days,
+                t5_days_turn_at_midnight_also_on_leap_days;
+            challenges:
+                l11_a_challenge_is_the_same_for_everybody_and_for_ever,
+                l11_concurrent_first_askers_fix_one_set,
+                l21_concurrent_challenges_leave_one_live_session,
+                l11_a_week_asks_two_easy_two_medium_and_one_hard_question,
+                t10_a_challenge_is_not_made_of_too_few_questions,
+                s5_a_week_that_began_in_the_month_before_works,
+                s6_twelve_restarts_give_one_daily_question,
+                l11_a_player_has_one_attempt_that_survives_sessions,
+                l11_two_channels_at_once_count_one_answer,
+                l11_a_retry_of_a_challenge_answer_gets_its_receipt,
+                l11_history_is_kept_newest_first,
+                l11_starting_over_gives_no_second_attempt,
+                s12_a_weekly_challenge_counts_each_answer_by_itself,
                 s12_a_challenge_counts_when_its_last_question_is_answered,
-                s13_challenges_are_counted_beyond_one;
+                s13_challenges_are_counted_beyond_one,
+                l7_challenges_multiply_and_ignore_time,
+                l11_a_refused_start_draws_nothing,
+                l2_a_failed_work_draws_no_challenge,
+                l11_a_challenge_started_before_midnight_belongs_to_its_day,
+                l17_a_challenge_keeps_the_versions_that_it_began_with;
+            calendar:
+                l10_a_time_zone_is_kept,
+                l10_days_turn_at_the_players_midnight,
+                l10_a_late_fact_changes_no_streak,
+                l10_another_zone_rewrites_no_earlier_day,
+                l10_a_zone_that_is_set_while_others_answer_is_kept,
+                l12_facts_land_in_the_periods_of_the_calendar,
+                l13_a_rank_change_goes_by_the_calendar,
+                l12_a_calendar_that_comes_later_gives_the_same_boards,
+                l12_a_late_fact_lands_in_its_own_period,
+                l12_a_period_is_closed_once,
+                l12_a_period_is_over_when_the_calendar_says_so,
+                l12_only_a_period_that_starts_there_is_closed,
+                l2_a_failed_work_closes_nothing,
+                l12_challenges_turn_with_the_calendar;
             awards:
                 an_award_counts_and_names_what_is_wrong,
                 l1_concurrent_retries_of_an_award_count_once,
@@ -144,6 +185,20 @@ macro_rules! contract_tests {
                 grants_name_what_is_missing,
                 achievements_are_listed_newest_first,
                 progress_goes_up_to_the_target;
+            rules:
+                l9_definitions_are_stored_and_shown,
+                l9_a_definition_that_comes_later_equals_one_from_the_start,
+                t15_a_lowered_threshold_pays_nobody_twice,
+                t15_a_raised_threshold_takes_nothing_away,
+                t15_one_that_comes_back_pays_nobody_twice,
+                t15_a_changed_bonus_is_for_those_to_come,
+                t15_whoever_has_one_keeps_it_when_the_clock_goes_back,
+                l9_a_hidden_one_shows_once_it_is_unlocked,
+                l9_a_definition_and_answers_at_once_unlock_once,
+                l9_bad_definitions_are_invalid,
+                l9_a_retired_one_cannot_be_granted,
+                l1_a_retry_of_a_grant_outlives_the_achievement,
+                l6_a_definition_whose_bonus_does_not_fit_changes_nothing;
             rankings:
                 t6_an_empty_board_is_empty,
                 t6_one_player_is_alone_on_the_board,
@@ -164,7 +219,30 @@ macro_rules! contract_tests {
                 s14_monthly_boards_show_monthly_accuracy,
                 bonuses_count_on_the_all_time_board_only,
                 t5_facts_land_in_their_own_periods,
-                weekly_history_is_newest_first;
+                weekly_history_is_newest_first,
+                l13_a_rank_change_agrees_with_both_standings,
+                l13_history_agrees_with_the_pages;
+            people:
+                l23_an_erased_person_is_missing_everywhere,
+                l23_erasing_again_is_harmless,
+                l23_only_a_player_can_be_erased,
+                l23_erasing_changes_nothing_of_others,
+                t7_an_erased_player_leaves_a_board_that_closes_up,
+                l21_a_session_outlives_its_host,
+                l23_a_private_channel_goes_with_its_person,
+                l23_an_erased_id_comes_back_as_a_new_player,
+                l23_erasing_while_others_play_loses_nothing,
+                l23_an_export_is_whole,
+                l23_a_merge_equals_having_played_everything_as_one,
+                t7_a_merged_player_has_no_rank,
+                l23_whoever_came_back_is_merged_again,
+                l23_a_reset_of_one_takes_nothing_from_the_other,
+                l23_a_merge_names_what_is_wrong,
+                l23_second_answers_of_one_person_do_not_count,
+                l23_requests_of_a_merged_player_stay_answered,
+                l23_picks_are_united,
+                t9_the_smallest_and_the_largest_id_are_merged_and_erased,
+                l23_concurrent_merges_happen_once;
             works:
                 a_work_returns_its_result_and_sees_its_own_writes,
                 l2_a_failed_work_leaves_nothing,

@@ -1,5 +1,5 @@
 use chrono::TimeDelta;
-use trivia_domain::model::{Page, SessionId};
+use trivia_domain::model::{ChallengeKind, Page, Period, SessionId};
 use trivia_domain::ports::{PickRequest, QuestionFilter};
 use uuid::Uuid;
 
@@ -39,6 +39,19 @@ pub(crate) async fn l15_reading_never_writes(game: Game) {
         store.rankings().page(board, None, 1).await.unwrap();
     }
     store.rankings().weekly_history(nobody, 5).await.unwrap();
+    for kind in ChallengeKind::ALL {
+        let present = store.challenges().present(kind).await.unwrap();
+        store.challenges().find(present).await.unwrap();
+        store.challenges().attempt(user, present).await.unwrap();
+        store.challenges().history(nobody, kind, 5).await.unwrap();
+    }
+    for period in Period::ALL {
+        store.rankings().rank_change(period, "2026-03-04".parse().unwrap(), user).await.unwrap();
+    }
+    store.achievements().definitions().await.unwrap();
+    store.rules().rules().await.unwrap();
+    store.people().export(user).await.unwrap();
+    store.people().export(nobody).await.unwrap_err();
     store.users().list(Page::after(0, 5)).await.unwrap();
 
     // on the next day, week and month, too, until the clock is set back

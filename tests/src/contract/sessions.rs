@@ -1,9 +1,10 @@
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use trivia_domain::model::{GameSession, SessionId, SessionKind, SessionQuestion, SessionStatus, TimeLimit};
-use trivia_domain::ports::{Clock, StartSession};
+use trivia_domain::model::{
+    ChallengeId, ChallengeKind, GameSession, Given, SessionId, SessionQuestion, SessionStatus, TimeLimit,
+};
+use trivia_domain::ports::{Clock, StartChallenge, StartSession};
 use trivia_domain::{Refusal, StoreResult};
 use uuid::Uuid;
 
@@ -41,31 +42,41 @@ pub(crate) async fn a_started_session_reads_back_whole(game: Game) {
     let host = game.user(1).await;
     let questions = game.statements(3).await;
     let started_at = game.clock.now();
-    let mut ids = BTreeSet::new();
-    for (kind, channel) in SessionKind::ALL.into_iter().zip(1..) {
-        let time_limit = TimeLimit::from_millis(1_500).unwrap();
-        let request = StartSession { kind, time_limit, ..game.request(channel, host, &questions) };
-        let session = game.try_start(request).await.unwrap();
-        let asked = |at: usize, opened_at| SessionQuestion { question_id: questions[at], version: 1, opened_at };
-        let expected = GameSession {
-            id: session.id,
-            channel_id: channel_id(channel),
-            host,
-            kind,
-            status: SessionStatus::Live,
-            time_limit,
-            questions: vec![asked(0, Some(started_at)), asked(1, None), asked(2, None)],
-            position: 0,
-            started_at,
-            ended_at: None,
-        };
-        assert_eq!(session, expected);
-        assert_eq!(game.session(session.id).await, expected);
-        assert_eq!(game.store.sessions().find(session.id).await.unwrap(), Some(expected.clone()));
+    let time_limit = TimeLimit::from_millis(1_500).unwrap();
+    let asked = |question_id, opened_at| SessionQuestion { question_id, version: 1, opened_at };
+    let normal = GameSession {
+        id: SessionId::new(Uuid::nil()),
+        channel_id: channel_id(1),
+        host: Some(host),
+        challenge: None,
+        status: SessionStatus::Live,
+        time_limit,
+        questions: vec![asked(questions[0], Some(started_at)), asked(questions[1], None), asked(questions[2], None)],
+        position: 0,
+        started_at,
+        ended_at: None,
+    };
+    let session = game.try_start(StartSession { time_limit, ..game.request(1, host, &questions) }).await.unwrap();
+    let mut expected = vec![GameSession { id: session.id, ..normal.clone() }];
+    assert_eq!(session, expected[0]);
+    let kind = ChallengeKind::Daily;
+    let request = StartChallenge { channel_id: channel_id(2), host, kind, time_limit };
+    let session = game.store.play().start_challenge(request).await.unwrap();
+    expected.push(GameSession {
+        id: session.id,
+        channel_id: channel_id(2),
+        challenge: Some(ChallengeId { kind, starts_on: "2026-03-04".parse().unwrap() }),
+        // which one is by chance
+        questions: vec![asked(session.questions[0].question_id, Some(started_at))],
+        ..normal
+    });
+    assert_eq!(session, expected[1]);
+    assert_ne!(expected[0].id, expected[1].id, "each has an id of its own");
+    for (expected, channel) in expected.into_iter().zip(1..) {
+        assert_eq!(game.session(expected.id).await, expected);
+        assert_eq!(game.store.sessions().find(expected.id).await.unwrap(), Some(expected.clone()));
         assert_eq!(game.live(channel).await, Some(expected));
-        ids.insert(session.id);
     }
-    assert_eq!(ids.len(), 3, "each has an id of its own");
 }
 
 pub(crate) async fn a_session_needs_a_host_and_different_known_questions(game: Game) {
@@ -296,4 +307,89 @@ pub(crate) async fn t9_channel_ids_zero_and_the_largest_work(game: Game) {
         assert_eq!(game.live(channel).await, None);
     }
     assert_eq!(game.profile(host).await.questions_answered, 3);
+}
+
+/// Live and ended sessions with answers, awards and a challenge; the first session has ended first.
+async fn played(game: &Game) -> Vec<GameSession> {
+    let (ann, bob) = (game.user(1).await, game.user(2).await);
+    let ids = game.statements(5).await;
+    let mut ended = Vec::new();
+    for at in 0..4 {
+        game.wait(TimeDelta::hours(1));
+        let session = game.start(1, ann, &ids).await;
+        game.answer(ann, &session, true).await.unwrap();
+        game.answer(bob, &session, at % 2 == 0).await.unwrap();
+        ended.push(game.store.play().finish(session.id).await.unwrap());
+    }
+    game.play_challenge(bob, ChallengeKind::Weekly, &[true, true, false, true, true]).await;
+    game.award(ann, 40).await.unwrap();
+    let live = game.start(2, bob, &ids).await;
+    game.answer(bob, &live, true).await.unwrap();
+    ended
+}
+
+pub(crate) async fn l16_s8_forgetting_sessions_changes_no_statistic(game: Game) {
+    played(&game).await;
+    // they are months old when somebody cleans up
+    for days in [0, 200] {
+        game.wait(TimeDelta::days(days));
+        let before = game.snapshot().await;
+        let forgotten = game.store.sessions().forget_ended(game.clock.now() + MICROSECOND).await.unwrap();
+        assert_eq!(forgotten, if days == 0 { 5 } else { 0 });
+        assert_eq!(game.snapshot().await, before);
+    }
+    game.wait(TimeDelta::days(-200));
+    for board in game.boards() {
+        assert_eq!(game.board(board).await.len(), 2, "{board}");
+    }
+}
+
+pub(crate) async fn l16_only_sessions_that_ended_before_are_forgotten(game: Game) {
+    let ended = played(&game).await;
+    let live = game.live(2).await.unwrap();
+    let sessions = game.store.sessions();
+    // the instant itself is not before it
+    let before = ended[2].ended_at.unwrap();
+    assert_eq!(sessions.forget_ended(before).await.unwrap(), 2);
+    for (at, session) in ended.iter().enumerate() {
+        let expected = (at >= 2).then(|| session.clone());
+        assert_eq!(sessions.find(session.id).await.unwrap(), expected);
+    }
+    assert_eq!(sessions.forget_ended(before).await.unwrap(), 0, "they are forgotten already");
+    // however old, what is live stays, also when its time is up
+    game.wait(TimeDelta::days(400));
+    assert_eq!(sessions.forget_ended(game.clock.now()).await.unwrap(), 3);
+    assert_eq!(game.live(2).await, Some(live));
+}
+
+pub(crate) async fn l16_a_forgotten_session_answers_retries_and_nothing_else(game: Game) {
+    let (ann, bob) = (game.user(1).await, game.user(2).await);
+    let ids = game.statements(1).await;
+    let session = game.start(1, ann, &ids).await;
+    let submission = game.submission(ann, &session, Given::Truth(true));
+    let receipt = game.store.play().submit_answer(submission.clone()).await.unwrap();
+    game.store.play().finish(session.id).await.unwrap();
+    game.wait(TimeDelta::days(1));
+    assert_eq!(game.store.sessions().forget_ended(game.clock.now()).await.unwrap(), 1);
+    let before = game.snapshot().await;
+    let play = game.store.play();
+    assert_eq!(play.submit_answer(submission).await.unwrap(), receipt);
+    for user in [ann, bob] {
+        assert_missing(game.answer(user, &session, true).await, "session");
+    }
+    assert_missing(play.advance(session.id, 0).await, "session");
+    assert_missing(play.finish(session.id).await, "session");
+    assert_missing(play.expire(session.id).await, "session");
+    assert_missing(game.store.sessions().get(session.id).await, "session");
+    assert_eq!(game.snapshot().await, before);
+}
+
+pub(crate) async fn l16_forgetting_gives_no_second_attempt(game: Game) {
+    let user = game.user(1).await;
+    game.statements(1).await;
+    game.play_challenge(user, ChallengeKind::Daily, &[false]).await;
+    game.wait(TimeDelta::seconds(1));
+    assert_eq!(game.store.sessions().forget_ended(game.clock.now()).await.unwrap(), 1);
+    let session = game.start_challenge(1, user, ChallengeKind::Daily).await;
+    assert_eq!(refusal(game.answer(user, &session, true).await), Refusal::AlreadyAnswered);
 }

@@ -1,7 +1,8 @@
 //! Everything that the ports show, to tell whether something changed.
 
 use trivia_domain::model::{
-    Board, DayKey, GameSession, LeaderboardPage, Page, Period, Question, UserAchievement, UserProfile, WeeklyRanking,
+    AchievementDefinition, Board, Calendar, ChallengeAttempt, ChallengeKind, DayKey, GameSession, LeaderboardPage,
+    Page, Period, Question, UserAchievement, UserProfile, WeeklyRanking,
 };
 use trivia_domain::ports::{AchievementProgress, Clock, QuestionFilter, QuestionGroup, Repositories, UserBreakdown};
 
@@ -14,25 +15,27 @@ const ALL: u32 = 10_000;
 /// What one look at all ports shows.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Snapshot {
-    players: Vec<Player>,
-    questions: Vec<Question>,
+    pub(crate) players: Vec<Player>,
+    definitions: Vec<AchievementDefinition>,
+    pub(crate) questions: Vec<Question>,
     groups: Vec<QuestionGroup>,
     boards: Vec<LeaderboardPage>,
     live: Vec<Option<GameSession>>,
 }
 
 #[derive(Debug, PartialEq)]
-struct Player {
-    profile: UserProfile,
-    breakdown: UserBreakdown,
-    achievements: Vec<UserAchievement>,
+pub(crate) struct Player {
+    pub(crate) profile: UserProfile,
+    pub(crate) breakdown: UserBreakdown,
+    pub(crate) achievements: Vec<UserAchievement>,
     progress: Vec<AchievementProgress>,
     weeks: Vec<WeeklyRanking>,
+    challenges: Vec<ChallengeAttempt>,
 }
 
 /// All boards of an instant's day.
 pub(crate) fn boards(day: DayKey) -> [Board; 4] {
-    let [daily, weekly, monthly] = Period::ALL.map(|period| Board::of(period, day));
+    let [daily, weekly, monthly] = Period::ALL.map(|period| Calendar::default().board(period, day));
     [Board::AllTime, daily, weekly, monthly]
 }
 
@@ -48,12 +51,17 @@ impl Game {
         let mut players = Vec::new();
         for profile in store.users().list(Page::first(ALL)).await.unwrap() {
             let user = profile.user_id;
+            let mut challenges = Vec::new();
+            for kind in ChallengeKind::ALL {
+                challenges.extend(store.challenges().history(user, kind, ALL).await.unwrap());
+            }
             players.push(Player {
                 profile,
                 breakdown: store.users().breakdown(user).await.unwrap(),
                 achievements: store.achievements().of(user).await.unwrap(),
                 progress: store.achievements().progress(user).await.unwrap(),
                 weeks: store.rankings().weekly_history(user, ALL).await.unwrap(),
+                challenges,
             });
         }
         let mut boards = Vec::new();
@@ -66,6 +74,7 @@ impl Game {
         }
         Snapshot {
             players,
+            definitions: store.achievements().definitions().await.unwrap(),
             questions: store.questions().list(&QuestionFilter::default(), Page::first(ALL)).await.unwrap(),
             groups: store.questions().groups().await.unwrap(),
             boards,

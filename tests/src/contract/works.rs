@@ -2,15 +2,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
-use trivia_domain::model::{Board, GameSession, Given, IdempotencyKey, Page, Points, UserId};
-use trivia_domain::ports::{AnswerSubmission, AwardRequest, PickRequest, QuestionFilter, Repositories, execute};
+use trivia_domain::model::{Board, ChallengeKind, GameSession, Given, IdempotencyKey, Page, Points, TimeLimit, UserId};
+use trivia_domain::ports::{
+    AnswerSubmission, AwardRequest, PickRequest, QuestionFilter, Repositories, StartChallenge, execute,
+};
 use trivia_domain::{Refusal, StoreError, StoreResult};
 
 use super::Game;
 use super::content::statement;
-use super::game::{WorkFuture, assert_conflict, assert_missing, channel_id, refusal, together, user_id, work};
+use super::game::{WorkFuture, assert_conflict, assert_missing, channel_id, refusal, together, user_id, work, zone};
 
-/// Writes to every repository: a new player, a new question, a retired one, a session, an answer, an award.
+/// Writes to every repository: a new player, a new question, a retired one, a session, an answer, an award,
+/// a time zone, a challenge.
 async fn write_everything(game: &Game, store: &dyn Repositories) -> StoreResult<(UserId, GameSession)> {
     let user = store.users().get_or_create(user_id(77)).await?.user_id;
     store.questions().add(vec![statement("From a work.", true)]).await?;
@@ -23,6 +26,9 @@ async fn write_everything(game: &Game, store: &dyn Repositories) -> StoreResult<
     let submission = game.submission(user, &session, Given::Truth(true));
     store.play().submit_answer(submission).await?;
     store.play().award(game.award_request(user, 7)).await?;
+    store.users().set_time_zone(user, zone("Europe/Berlin")).await?;
+    let (channel_id, kind, time_limit) = (channel_id(2), ChallengeKind::Daily, TimeLimit::default());
+    store.play().start_challenge(StartChallenge { channel_id, host: user, kind, time_limit }).await?;
     Ok((user, session))
 }
 
@@ -36,6 +42,9 @@ pub(crate) async fn a_work_returns_its_result_and_sees_its_own_writes(game: Game
                 let (user, session) = write_everything(&game, uow).await?;
                 let profile = uow.users().get(user).await?;
                 assert_eq!((profile.total_points.get(), profile.last_seq), (17, 2));
+                assert_eq!(profile.time_zone, zone("Europe/Berlin"));
+                let challenge = uow.challenges().present(ChallengeKind::Daily).await?;
+                assert!(uow.challenges().find(challenge).await?.is_some());
                 assert_eq!(uow.sessions().live(channel_id(1)).await?, Some(session.clone()));
                 assert_eq!(uow.sessions().get(session.id).await?, session);
                 for board in game.boards() {

@@ -12,7 +12,7 @@ use crate::wiring::App;
 pub(in crate::cli) struct Args {
     /// The player's id
     id: UserId,
-    /// An IANA name, such as Europe/Reykjavik
+    /// An IANA name, such as Atlantic/Reykjavik
     zone: TimeZone,
 }
 
