@@ -27,6 +27,7 @@ mod database;
 mod entity;
 mod error;
 mod random;
+mod read_model;
 mod repository;
 pub mod schema;
 

@@ -162,6 +162,7 @@ impl SqliteBackups {
         // granted when nobody uses a connection any more; new callers wait behind it
         let pools = tokio::time::timeout(PATIENCE, core.pools.write()).await;
         let mut pools = pools.map_err(|_| StoreError::Busy { what: core.name() })?;
+        core.model.follow(None);
         let Some(open) = pools.take() else {
             // it was closed for good
             return self.swap(id, live, staged).await;
@@ -175,6 +176,7 @@ impl SqliteBackups {
                 // another file may have other rules under the same revision
                 *core.rules.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 *pools = Some(open);
+                core.follow();
             }
             Err(error) if swapped.is_ok() => return Err(error),
             Err(error) => tracing::error!(%error, "the database could not be opened again"),

@@ -9,8 +9,9 @@ use trivia_domain::ports::{Clock, RandomSource};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::connect::{Access, connect, exists, verify_pragmas};
-use super::{DatabaseOptions, Monitor, retry};
+use super::{DatabaseOptions, Monitor, Watch, retry};
 use crate::error::{During, translate};
+use crate::read_model::ReadModel;
 use crate::schema;
 
 /// What repositories, writer and maintenance share.
@@ -21,6 +22,7 @@ pub(crate) struct Core {
     /// The rules that were read last, with the revision that the database gave them.
     pub(crate) rules: StdMutex<Option<(i64, Arc<RuleBook>)>>,
     pub(crate) monitor: Monitor,
+    pub(crate) model: Arc<ReadModel>,
     /// `None` while closed or while a restore swaps the file.
     pub(crate) pools: Arc<RwLock<Option<Pools>>>,
 }
@@ -44,6 +46,15 @@ impl Core {
         let pools = Arc::clone(&self.pools).read_owned().await;
         let writer = Arc::clone(&pools.as_ref().ok_or_else(|| self.closed())?.writer);
         Ok(WriterGuard { connection: writer.lock_owned().await, _pools: pools })
+    }
+
+    /// Lets the read model follow the database that is open now.
+    pub(crate) fn follow(&self) {
+        let watch = Watch::open(self.options.url.path());
+        if let Err(error) = &watch {
+            tracing::debug!(database = self.name(), %error, "nothing is kept in memory: commits cannot be watched");
+        }
+        self.model.follow(watch.ok());
     }
 
     /// Writes the file anew, so that nothing is left in unused parts of it, and empties the log.

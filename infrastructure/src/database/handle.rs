@@ -45,8 +45,10 @@ impl Database {
             clock,
             random,
             rules: Mutex::default(),
+            model: Arc::default(),
             pools: Arc::new(RwLock::new(Some(pools))),
         });
+        core.follow();
         let (queue, jobs) = mpsc::channel::<Job>(QUEUE);
         tokio::spawn(writer::run(Arc::clone(&core), jobs));
         let repository = Arc::new(Repository::new(Scope::Store { core: Arc::clone(&core), queue }));
@@ -128,6 +130,7 @@ impl MaintenancePort for Database {
     }
 
     async fn close(&self) -> StoreResult<()> {
+        self.core.model.follow(None);
         // the write lock is granted when nobody uses a connection any more
         match self.core.pools.write().await.take() {
             Some(pools) => pools.close().await,

@@ -13,6 +13,7 @@ use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar, tables};
 use super::transaction::Transaction;
 use crate::entity::maintenance_runs;
 use crate::error::During;
+use crate::read_model::Effects;
 use crate::repository::drift;
 
 /// Findings that one check reports.
@@ -125,7 +126,7 @@ async fn remember(core: &Arc<Core>, outcome: &CheckOutcome) -> StoreResult<()> {
             maintenance_runs::Column::Detail,
         ])
         .to_owned();
-    let transaction = Transaction::begin(core, "remembering a check").await?;
+    let transaction = Transaction::begin(core, "remembering a check", Effects::NONE).await?;
     maintenance_runs::Entity::insert(row.into_active_model())
         .on_conflict(replace)
         .exec_without_returning(&*transaction)

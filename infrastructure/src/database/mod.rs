@@ -10,6 +10,7 @@ mod retry;
 mod scope;
 mod stats;
 mod transaction;
+mod watch;
 mod writer;
 
 pub(crate) use connect::{connect_existing, connect_or_create};
@@ -20,4 +21,5 @@ pub use options::{DatabaseOptions, DatabaseUrl, Durability};
 pub(crate) use scope::Scope;
 pub(crate) use stats::row_counts;
 pub(crate) use transaction::Transaction;
+pub(crate) use watch::{Moment, Watch};
 pub(crate) use writer::Job;

@@ -9,6 +9,7 @@ use super::core::{Core, Pools};
 use super::transaction::{Timer, Transaction};
 use super::writer::Job;
 use crate::error::During;
+use crate::read_model::{Effects, ReadModel};
 
 /// Where a repository works: on the store, where each call stands alone, or inside one transaction.
 pub(crate) enum Scope {
@@ -19,13 +20,23 @@ pub(crate) enum Scope {
 impl Scope {
     /// A new transaction.
     pub(crate) async fn work(core: &Arc<Core>) -> StoreResult<Self> {
-        let transaction = Transaction::begin(core, "a unit of work").await?;
+        let transaction = Transaction::begin(core, "a unit of work", Effects::NONE).await?;
         Ok(Self::Work { core: Arc::clone(core), transaction })
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
         match self {
             Self::Store { core, .. } | Self::Work { core, .. } => core,
+        }
+    }
+
+    /// What is kept in memory; a transaction sees its own changes and therefore asks the database.
+    pub(crate) async fn model(&self) -> Option<&ReadModel> {
+        // an answer from memory never waits: without this, a loop of them would keep others from running
+        tokio::task::coop::consume_budget().await;
+        match self {
+            Self::Store { core, .. } => Some(&core.model),
+            Self::Work { .. } => None,
         }
     }
 
@@ -53,11 +64,14 @@ impl Scope {
     }
 
     /// For changes: [`Writing::commit`] makes them last, dropping undoes them. Inside a unit of work
-    /// both are left to its end.
-    pub(crate) async fn write(&self, what: &'static str) -> StoreResult<Writing<'_>> {
+    /// both are left to its end. `effects` are what they do to the read model.
+    pub(crate) async fn write(&self, what: &'static str, effects: Effects) -> StoreResult<Writing<'_>> {
         match self {
-            Self::Store { core, .. } => Ok(Writing::Own(Transaction::begin(core, what).await?)),
-            Self::Work { transaction, .. } => Ok(Writing::Joined(transaction)),
+            Self::Store { core, .. } => Ok(Writing::Own(Transaction::begin(core, what, effects).await?)),
+            Self::Work { transaction, .. } => {
+                transaction.tell(effects);
+                Ok(Writing::Joined(transaction))
+            }
         }
     }
 }
@@ -104,6 +118,14 @@ pub(crate) enum Writing<'a> {
 }
 
 impl Writing<'_> {
+    /// Adds to what the changes do to the read model.
+    pub(crate) fn tell(&self, effects: Effects) {
+        match self {
+            Self::Own(transaction) => transaction.tell(effects),
+            Self::Joined(transaction) => transaction.tell(effects),
+        }
+    }
+
     pub(crate) async fn commit(self) -> StoreResult<()> {
         match self {
             Self::Own(transaction) => transaction.commit().await,

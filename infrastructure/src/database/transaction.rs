@@ -1,7 +1,7 @@
 //! The one transaction that may write at a time, and the time that it takes.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
@@ -10,17 +10,21 @@ use trivia_domain::{StoreError, StoreResult};
 use super::core::{Core, WriterGuard};
 use super::retry;
 use crate::error::translate;
+use crate::read_model::{Effects, Flight};
 
 /// The one transaction that may write at a time.
 pub(crate) struct Transaction {
     // dropped in this order: rolled back first, then the next caller may begin
     inner: DatabaseTransaction,
+    flight: Flight,
+    effects: Mutex<Effects>,
     guard: WriterGuard,
     timer: Timer,
 }
 
 impl Transaction {
-    pub(crate) async fn begin(core: &Arc<Core>, what: &'static str) -> StoreResult<Self> {
+    /// Begins one that does nothing to the read model but `effects`, and what it is told of later.
+    pub(crate) async fn begin(core: &Arc<Core>, what: &'static str, effects: Effects) -> StoreResult<Self> {
         let guard = core.writer().await?;
         let options = || TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -29,17 +33,27 @@ impl Transaction {
         let begun = retry::while_busy(&core.monitor, || guard.connection.begin_with_options(options())).await;
         let begun = begun.map_err(|error| translate(error, &core.name()));
         core.monitor.observe(&begun, || core.clock.now());
-        Ok(Self { inner: begun?, guard, timer: Timer::start(core, what) })
+        let (inner, flight) = (begun?, core.model.begin());
+        Ok(Self { inner, flight, effects: Mutex::new(effects), guard, timer: Timer::start(core, what) })
+    }
+
+    /// Adds to what the transaction does to the read model.
+    pub(crate) fn tell(&self, effects: Effects) {
+        self.effects.lock().unwrap_or_else(PoisonError::into_inner).add(effects);
     }
 
     pub(crate) async fn commit(self) -> StoreResult<()> {
-        let Self { inner, guard, timer } = self;
+        let Self { inner, flight, effects, guard, timer } = self;
         let core = Arc::clone(&timer.core);
         let committed = inner.commit().await.map_err(|error| match translate(error, &core.name()) {
             // refused before anything was written
             busy @ StoreError::Busy { .. } => busy,
             other => StoreError::OutcomeUnknown { reason: other.to_string() },
         });
+        if committed.is_ok() {
+            // before anybody is told, and before anybody else can write
+            flight.land(effects.into_inner().unwrap_or_else(PoisonError::into_inner));
+        }
         drop(guard);
         core.monitor.observe(&committed, || core.clock.now());
         committed

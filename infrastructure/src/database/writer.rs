@@ -10,6 +10,7 @@ use trivia_domain::{StoreError, StoreResult};
 use super::core::Core;
 use super::transaction::Transaction;
 use crate::error::repeat;
+use crate::read_model::Effects;
 use crate::repository::moves;
 
 /// Most moves of one transaction.
@@ -63,10 +64,11 @@ async fn serve(core: Arc<Core>, jobs: Vec<Job>) {
 
 /// Judges the moves in order, stores what they changed, and commits; only then is anybody told.
 async fn commit(core: &Arc<Core>, moves: &[(&Command, DateTime<Utc>)]) -> StoreResult<Vec<StoreResult<Outcome>>> {
-    let transaction = Transaction::begin(core, "moves").await?;
-    let outcomes = moves::apply(&*transaction, core, moves).await;
-    core.monitor.observe(&outcomes, || core.clock.now());
-    let outcomes = outcomes?;
+    let transaction = Transaction::begin(core, "moves", Effects::NONE).await?;
+    let applied = moves::apply(&*transaction, core, moves).await;
+    core.monitor.observe(&applied, || core.clock.now());
+    let (outcomes, effects) = applied?;
+    transaction.tell(effects);
     transaction.commit().await?;
     Ok(outcomes)
 }

@@ -18,6 +18,7 @@ use super::{rows, rules};
 use crate::database::{Core, Transaction};
 use crate::entity::{ledger, question_counters, users};
 use crate::error::During;
+use crate::read_model::Effects;
 
 /// Players that are compared at a time.
 const PLAYERS: u64 = 200;
@@ -46,7 +47,7 @@ pub(crate) async fn rebuild(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
     let mut drifts = Vec::new();
     let mut after = None;
     loop {
-        let transaction = Transaction::begin(core, "rebuilding").await?;
+        let transaction = Transaction::begin(core, "rebuilding", Effects::Unknown).await?;
         let rules = rules::current(core, &*transaction).await?;
         let Some(compared) = compare_players(&*transaction, &rules, after).await? else {
             let counters = compare_counters(&*transaction).await?;

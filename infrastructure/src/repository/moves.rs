@@ -23,6 +23,7 @@ use crate::entity::{
     closed_periods, game_sessions, ledger, live_sessions, question_counters, questions, session_questions,
 };
 use crate::error::{During, bad_row};
+use crate::read_model::{Changed, Effects};
 
 #[async_trait]
 impl PlayPort for Repository {
@@ -83,20 +84,21 @@ impl Repository {
                 outcome.await.map_err(|_| stopped())?
             }
             Scope::Work { transaction, core } => {
-                let mut outcomes = apply(&**transaction, core, &[(&command, at)]).await?;
+                let (mut outcomes, effects) = apply(&**transaction, core, &[(&command, at)]).await?;
+                transaction.tell(effects);
                 outcomes.pop().unwrap_or_else(|| Err(StoreError::backend("a move", "it has no outcome")))
             }
         }
     }
 }
 
-/// Judges moves in order and stores what they changed; the caller commits. A move that the rules
+/// Judges moves in order and stores what they changed; the caller commits, and tells the read model. A move that the rules
 /// refuse is an outcome, so it undoes nobody else's.
 pub(crate) async fn apply(
     connection: &impl ConnectionTrait,
     core: &Core,
     moves: &[(&Command, DateTime<Utc>)],
-) -> StoreResult<Vec<StoreResult<Outcome>>> {
+) -> StoreResult<(Vec<StoreResult<Outcome>>, Effects)> {
     let rules = rules::current(core, connection).await?;
     let mut touched = Touched::default();
     let mut periods = BTreeSet::new();
@@ -108,7 +110,14 @@ pub(crate) async fn apply(
     let outcomes = moves.iter().map(|(command, at)| set.apply(command, *at, &rules)).collect();
     let changes = set.take_changes();
     store(connection, &set, &changes, &rules).await?;
-    Ok(outcomes)
+    Ok((outcomes, effects(&set, &changes)))
+}
+
+/// What moves did to players.
+fn effects(set: &WorkingSet, changes: &Changes) -> Effects {
+    let players: BTreeSet<_> = changes.entries.iter().map(|(entry, _)| entry.user_id).collect();
+    let changed = |id| Some(Changed::by_moves(set.players.get(id)?, changes.cleared.contains(id)));
+    Effects::Known(players.iter().filter_map(changed).collect())
 }
 
 async fn load(

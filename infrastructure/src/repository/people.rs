@@ -17,6 +17,7 @@ use super::players::{self, Part};
 use super::{Repository, erasing, rows, rules, sessions, users};
 use crate::entity::{game_sessions, ledger, picks, question_counters, users as user_rows};
 use crate::error::{During, bad_row};
+use crate::read_model::Effects;
 
 /// Rows of one statement: a fact has 25 values, and SQLite binds at most 32,766.
 const CHUNK: usize = 1_000;
@@ -46,7 +47,7 @@ impl PeoplePort for Repository {
 
     async fn erase(&self, id: UserId) -> StoreResult<()> {
         let core = self.scope.core();
-        let writing = self.scope.write("erasing a person").await?;
+        let writing = self.scope.write("erasing a person", Effects::Unknown).await?;
         let was_erased = erasing::is_noted(&*writing, id.get()).await?;
         erasing::note(&*writing, id.get(), core.clock.now(), &*core.random).await?;
         if !erasing::remove(&*writing, id.get()).await? && !was_erased {
@@ -61,7 +62,7 @@ impl PeoplePort for Repository {
             return Err(StoreError::invalid("user id", format!("{from} cannot be merged into itself")));
         }
         let core = self.scope.core();
-        let writing = self.scope.write("merging two players").await?;
+        let writing = self.scope.write("merging two players", Effects::Unknown).await?;
         let (one, one_facts) = person(&*writing, into).await?;
         let (other, other_facts) = person(&*writing, from).await?;
         let rules = rules::current(core, &*writing).await?;

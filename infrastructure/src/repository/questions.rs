@@ -16,6 +16,7 @@ use super::picking::pick;
 use super::{Repository, rows};
 use crate::entity::{question_counters, question_groups, question_versions, questions};
 use crate::error::{During, bad_row};
+use crate::read_model::Effects;
 
 /// Rows of one insert: seventeen values each stay below SQLite's limit of 32,766.
 pub(super) const CHUNK: usize = 500;
@@ -67,7 +68,7 @@ impl QuestionRepository for Repository {
             let snapshot = self.scope.snapshot("picking questions").await?;
             return pick(&*snapshot, request).await;
         }
-        let writing = self.scope.write("picking questions without repeats").await?;
+        let writing = self.scope.write("picking questions without repeats", Effects::NONE).await?;
         let picked = pick(&*writing, request).await?;
         writing.commit().await?;
         Ok(picked)
@@ -77,7 +78,7 @@ impl QuestionRepository for Repository {
         if contents.is_empty() {
             return Ok(Vec::new());
         }
-        let writing = self.scope.write("adding questions").await?;
+        let writing = self.scope.write("adding questions", Effects::NONE).await?;
         let mut groups = Groups::load(&*writing).await?;
         let mut outcomes = Vec::with_capacity(contents.len());
         for chunk in contents.chunks(CHUNK) {
@@ -89,7 +90,7 @@ impl QuestionRepository for Repository {
     }
 
     async fn update(&self, id: QuestionId, content: QuestionContent) -> StoreResult<Question> {
-        let writing = self.scope.write("updating a question").await?;
+        let writing = self.scope.write("updating a question", Effects::NONE).await?;
         let row = row(&*writing, id).await?;
         if rows::content(&row)? != content {
             let now = self.scope.core().clock.now();
@@ -101,7 +102,7 @@ impl QuestionRepository for Repository {
     }
 
     async fn retire(&self, id: QuestionId) -> StoreResult<()> {
-        let writing = self.scope.write("retiring a question").await?;
+        let writing = self.scope.write("retiring a question", Effects::NONE).await?;
         let row = row(&*writing, id).await?;
         if row.retired_at.is_none() {
             let mut groups = Groups::load(&*writing).await?;
@@ -114,7 +115,7 @@ impl QuestionRepository for Repository {
     }
 
     async fn restore(&self, id: QuestionId) -> StoreResult<()> {
-        let writing = self.scope.write("restoring a question").await?;
+        let writing = self.scope.write("restoring a question", Effects::NONE).await?;
         let row = row(&*writing, id).await?;
         if row.retired_at.is_some() {
             let mut groups = Groups::load(&*writing).await?;

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Asterisk, Cond, Expr, ExprTrait, IntoCondition, Order, Query, SelectStatement};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
+};
 use trivia_domain::model::{
     Accuracy, Board, Cursor, DayKey, LeaderboardEntry, LeaderboardPage, Period, Points, Standing, UserId, WeeklyRanking,
 };
@@ -9,8 +13,10 @@ use trivia_domain::ports::RankingRepository;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::{Repository, rules};
+use crate::database::Core;
 use crate::entity::{rankings, users};
 use crate::error::{During, bad_row};
+use crate::read_model::{self, Ladder};
 
 #[async_trait]
 impl RankingRepository for Repository {
@@ -18,6 +24,10 @@ impl RankingRepository for Repository {
         if after.is_some_and(|cursor| cursor.board != board) {
             return Err(StoreError::invalid("cursor", "it belongs to another board"));
         }
+        if let Some(page) = self.scope.model().await.and_then(|model| model.page(board, after, limit)) {
+            return page;
+        }
+        self.want(board).await;
         let snapshot = self.scope.snapshot("reading a leaderboard").await?;
         let table = Table::of(board);
         let total = table.count(&*snapshot, Cond::all()).await?;
@@ -30,6 +40,10 @@ impl RankingRepository for Repository {
     }
 
     async fn standing(&self, board: Board, user: UserId) -> StoreResult<Option<Standing>> {
+        if let Some(standing) = self.scope.model().await.and_then(|model| model.standing(board, user)) {
+            return Ok(standing);
+        }
+        self.want(board).await;
         let snapshot = self.scope.snapshot("reading a standing").await?;
         let table = Table::of(board);
         let Some((rank, line)) = table.rank(&*snapshot, user).await? else { return Ok(None) };
@@ -52,6 +66,10 @@ impl RankingRepository for Repository {
     }
 
     async fn around(&self, board: Board, user: UserId, radius: u32) -> StoreResult<Vec<LeaderboardEntry>> {
+        if let Some(entries) = self.scope.model().await.and_then(|model| model.around(board, user, radius)) {
+            return Ok(entries);
+        }
+        self.want(board).await;
         let snapshot = self.scope.snapshot("reading the neighbours of a user").await?;
         let table = Table::of(board);
         let Some(line) = table.line(&*snapshot, user).await? else { return Ok(Vec::new()) };
@@ -82,6 +100,51 @@ impl RankingRepository for Repository {
             history.push(WeeklyRanking { user_id: user, week_start: start, points: Points::new(row.points)?, rank });
         }
         Ok(history)
+    }
+}
+
+impl Repository {
+    /// Says that a board was not in memory; one that is asked for again is read in the background.
+    async fn want(&self, board: Board) {
+        let Some(loading) = self.scope.model().await.and_then(|model| model.wanted(board)) else { return };
+        let core = Arc::clone(self.scope.core());
+        tokio::spawn(async move {
+            match whole(&core, board).await {
+                Ok(lines) => core.model.loaded(&loading, Ladder::new(&lines)),
+                Err(error) => {
+                    tracing::warn!(%board, %error, "a board could not be read into memory");
+                    core.model.not_loaded(&loading);
+                }
+            }
+        });
+    }
+}
+
+/// Lines of a board that are read in one go.
+const CHUNK: u64 = 10_000;
+
+/// All lines of a board, best first.
+async fn whole(core: &Core, board: Board) -> StoreResult<Vec<read_model::Line>> {
+    let reader = core.reader().await?;
+    let moment = reader.begin().await.during("reading a whole board")?;
+    let table = Table::of(board);
+    let mut whole = Vec::new();
+    let mut last = None;
+    loop {
+        let lines = table.lines(&moment, last.as_ref(), Direction::Down, CHUNK).await?;
+        let Some(line) = lines.last() else { return Ok(whole) };
+        last = Some(line.place());
+        for line in &lines {
+            let entry = entry(0, line)?;
+            whole.push(read_model::Line {
+                user_id: entry.user_id,
+                points: entry.points,
+                reached_at: entry.reached_at,
+                answered: entry.questions_answered,
+                correct: entry.questions_correct,
+                current_streak: entry.current_streak,
+            });
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use trivia_domain::{StoreError, StoreResult};
 use super::{Repository, rows};
 use crate::entity::{game_sessions, live_sessions, session_questions};
 use crate::error::During;
+use crate::read_model::Effects;
 
 #[async_trait]
 impl SessionRepository for Repository {
@@ -32,7 +33,7 @@ impl SessionRepository for Repository {
     }
 
     async fn forget_ended(&self, before: DateTime<Utc>) -> StoreResult<u64> {
-        let writing = self.scope.write("forgetting sessions").await?;
+        let writing = self.scope.write("forgetting sessions", Effects::NONE).await?;
         let forgotten = game_sessions::Entity::delete_many()
             .filter(game_sessions::Column::EndedAt.lt(before))
             .exec(&*writing)

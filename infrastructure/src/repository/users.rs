@@ -12,6 +12,7 @@ use super::Repository;
 use super::{players, rows};
 use crate::entity::{ledger, users};
 use crate::error::During;
+use crate::read_model::{Changed, Effects};
 
 /// Answers that a breakdown shows.
 const RECENT: u64 = 10;
@@ -19,8 +20,18 @@ const RECENT: u64 = 10;
 #[async_trait]
 impl UserRepository for Repository {
     async fn find(&self, id: UserId) -> StoreResult<Option<UserProfile>> {
-        let reading = self.scope.read("finding a user").await?;
-        find(&reading.connection(), id).await
+        let Some(model) = self.scope.model().await else {
+            return find(&self.scope.read("finding a user").await?.connection(), id).await;
+        };
+        if let Some(profile) = model.profile(id) {
+            return Ok(Some(profile));
+        }
+        let moment = model.moment();
+        let profile = find(&self.scope.read("finding a user").await?.connection(), id).await?;
+        if let Some(profile) = &profile {
+            model.keep_profile(moment, profile);
+        }
+        Ok(profile)
     }
 
     async fn get(&self, id: UserId) -> StoreResult<UserProfile> {
@@ -31,7 +42,7 @@ impl UserRepository for Repository {
         if let Some(profile) = UserRepository::find(self, id).await? {
             return Ok(profile);
         }
-        let writing = self.scope.write("creating a user").await?;
+        let writing = self.scope.write("creating a user", Effects::NONE).await?;
         let fresh = UserProfile::new(id, self.scope.core().clock.now());
         users::Entity::insert(users::Model::from(&fresh).into_active_model())
             .on_conflict(OnConflict::column(users::Column::UserId).do_nothing().to_owned())
@@ -45,7 +56,7 @@ impl UserRepository for Repository {
     }
 
     async fn set_time_zone(&self, id: UserId, zone: TimeZone) -> StoreResult<UserProfile> {
-        let writing = self.scope.write("setting a time zone").await?;
+        let writing = self.scope.write("setting a time zone", Effects::NONE).await?;
         users::Entity::update_many()
             .col_expr(users::Column::TimeZone, zone.as_str().into())
             .filter(users::Column::UserId.eq(id.get()))
@@ -53,6 +64,7 @@ impl UserRepository for Repository {
             .await
             .during("setting a time zone")?;
         let profile = find(&*writing, id).await?.ok_or_else(|| StoreError::missing("user", id))?;
+        writing.tell(Effects::Known(vec![Changed::profile(profile.clone())]));
         writing.commit().await?;
         Ok(profile)
     }

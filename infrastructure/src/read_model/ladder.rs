@@ -1,0 +1,285 @@
+//! One board in memory, in its order, with ranks in logarithmic time.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use trivia_domain::model::{Accuracy, Board, Cursor, LeaderboardEntry, LeaderboardPage, Points, Standing, UserId};
+use trivia_domain::{StoreError, StoreResult};
+
+use super::Changed;
+
+/// Lines of a part; a full one is split in two.
+const PART: usize = 512;
+
+/// A line of a board without its rank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) user_id: UserId,
+    pub(crate) points: Points,
+    pub(crate) reached_at: DateTime<Utc>,
+    pub(crate) answered: u64,
+    pub(crate) correct: u64,
+    pub(crate) current_streak: u64,
+}
+
+/// The order of a board: most points, then who reached them first, then the smaller id.
+type Place = (Reverse<Points>, DateTime<Utc>, UserId);
+
+impl Line {
+    const fn place(&self) -> Place {
+        (Reverse(self.points), self.reached_at, self.user_id)
+    }
+}
+
+/// All lines of a board in order, in parts of limited size, so that one can be moved without moving all.
+#[derive(Debug, Default)]
+pub(crate) struct Ladder {
+    parts: Vec<Vec<Line>>,
+    places: HashMap<UserId, Place>,
+}
+
+impl Ladder {
+    /// Takes lines that are in order.
+    pub(crate) fn new(lines: &[Line]) -> Self {
+        Self {
+            // half full, so that the next lines do not split each of them
+            parts: lines.chunks(PART / 2).map(<[Line]>::to_vec).collect(),
+            places: lines.iter().map(|line| (line.user_id, line.place())).collect(),
+        }
+    }
+
+    /// Brings a player to where he is after a transaction.
+    pub(super) fn change(&mut self, board: Board, changed: &Changed) {
+        let profile = &changed.profile;
+        let user_id = profile.user_id;
+        let score = match board {
+            Board::AllTime => {
+                let (answered, correct) = (profile.questions_answered, profile.questions_correct);
+                profile.points_reached_at.map(|at| (profile.total_points, at, answered, correct))
+            }
+            Board::Period { period, start } => {
+                let score = changed.scores.iter().find(|(key, _)| *key == (period, start)).map(|(_, score)| score);
+                match score {
+                    Some(score) => {
+                        Some((score.tally.points, score.reached_at, score.tally.answered, score.tally.correct))
+                    }
+                    None if changed.cleared => None,
+                    // nothing happened on this board
+                    None => return self.set_streak(user_id, profile.current_streak),
+                }
+            }
+        };
+        self.remove(user_id);
+        if let Some((points, reached_at, answered, correct)) = score.filter(|score| score.0 > Points::ZERO) {
+            let current_streak = profile.current_streak;
+            self.insert(Line { user_id, points, reached_at, answered, correct, current_streak });
+        }
+    }
+
+    fn set_streak(&mut self, user: UserId, streak: u64) {
+        let Some(place) = self.places.get(&user) else { return };
+        let (part, at) = self.find(place);
+        if let Some(line) = self.parts.get_mut(part).and_then(|lines| lines.get_mut(at)) {
+            line.current_streak = streak;
+        }
+    }
+
+    fn remove(&mut self, user: UserId) {
+        let Some(place) = self.places.remove(&user) else { return };
+        let (part, at) = self.find(&place);
+        self.parts[part].remove(at);
+        if self.parts[part].is_empty() {
+            self.parts.remove(part);
+        }
+    }
+
+    fn insert(&mut self, line: Line) {
+        let place = line.place();
+        self.places.insert(line.user_id, place);
+        if self.parts.is_empty() {
+            self.parts.push(Vec::with_capacity(PART));
+        }
+        let (mut part, mut at) = self.find(&place);
+        if part == self.parts.len() {
+            part -= 1;
+            at = self.parts[part].len();
+        }
+        let lines = &mut self.parts[part];
+        lines.insert(at, line);
+        if lines.len() >= PART {
+            let second = lines.split_off(PART / 2);
+            self.parts.insert(part + 1, second);
+        }
+    }
+
+    /// Part and index of the first line at a place or after it.
+    fn find(&self, place: &Place) -> (usize, usize) {
+        let part = self.parts.partition_point(|lines| lines.last().is_some_and(|last| last.place() < *place));
+        let at = self.parts.get(part).map_or(0, |lines| lines.partition_point(|line| line.place() < *place));
+        (part, at)
+    }
+
+    /// Lines before a part and index.
+    fn before(&self, (part, at): (usize, usize)) -> usize {
+        self.parts[..part].iter().map(Vec::len).sum::<usize>() + at
+    }
+
+    /// Lines from an index on.
+    fn from(&self, mut index: usize) -> impl Iterator<Item = &Line> {
+        let mut part = 0;
+        while let Some(lines) = self.parts.get(part).filter(|lines| lines.len() <= index) {
+            index -= lines.len();
+            part += 1;
+        }
+        self.parts[part..].iter().flatten().skip(index)
+    }
+
+    /// Competition rank of these points: one more than there are lines with more.
+    fn rank(&self, points: Points) -> u64 {
+        let part = self.parts.partition_point(|lines| lines.last().is_some_and(|last| last.points > points));
+        let at = self.parts.get(part).map_or(0, |lines| lines.partition_point(|line| line.points > points));
+        1 + self.before((part, at)) as u64
+    }
+
+    fn total(&self) -> u64 {
+        self.places.len() as u64
+    }
+
+    /// At most `count` lines from an index on, with their ranks.
+    fn entries(&self, first: usize, count: usize) -> Vec<LeaderboardEntry> {
+        let mut entries: Vec<LeaderboardEntry> = Vec::with_capacity(count.min(self.places.len()));
+        for (line, position) in self.from(first).take(count).zip(first as u64 + 1..) {
+            let rank = match entries.last() {
+                Some(above) if above.points == line.points => above.rank,
+                Some(_) => position,
+                None => self.rank(line.points),
+            };
+            entries.push(LeaderboardEntry {
+                rank,
+                user_id: line.user_id,
+                points: line.points,
+                reached_at: line.reached_at,
+                questions_answered: line.answered,
+                questions_correct: line.correct,
+                accuracy: Accuracy::of(line.correct, line.answered),
+                current_streak: line.current_streak,
+            });
+        }
+        entries
+    }
+
+    pub(super) fn page(&self, board: Board, after: Option<Cursor>, limit: usize) -> StoreResult<LeaderboardPage> {
+        let first = match after {
+            None => 0,
+            Some(cursor) if cursor.board != board => {
+                return Err(StoreError::invalid("cursor", "it belongs to another board"));
+            }
+            Some(cursor) => {
+                let seen = (Reverse(cursor.points), cursor.reached_at, cursor.user_id);
+                let (part, at) = self.find(&seen);
+                let is_there =
+                    self.parts.get(part).and_then(|lines| lines.get(at)).is_some_and(|line| line.place() == seen);
+                self.before((part, at)) + usize::from(is_there)
+            }
+        };
+        let entries = self.entries(first, limit);
+        let more = first + entries.len() < self.places.len();
+        let next = entries.last().filter(|_| more).map(|last| Cursor {
+            board,
+            points: last.points,
+            reached_at: last.reached_at,
+            user_id: last.user_id,
+        });
+        Ok(LeaderboardPage { entries, total: self.total(), next })
+    }
+
+    pub(super) fn standing(&self, user: UserId) -> Option<Standing> {
+        let (Reverse(points), ..) = *self.places.get(&user)?;
+        Some(Standing { rank: self.rank(points), total: self.total(), points })
+    }
+
+    pub(super) fn around(&self, user: UserId, radius: usize) -> Vec<LeaderboardEntry> {
+        let Some(place) = self.places.get(&user) else { return Vec::new() };
+        let at = self.before(self.find(place));
+        let first = at.saturating_sub(radius);
+        self.entries(first, (at - first).saturating_add(1).saturating_add(radius))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(user: i64, points: i64, second: i64) -> Line {
+        Line {
+            user_id: UserId::new(user).unwrap(),
+            points: Points::new(points).unwrap(),
+            reached_at: DateTime::from_timestamp(second, 0).unwrap(),
+            answered: 1,
+            correct: 1,
+            current_streak: 1,
+        }
+    }
+
+    /// A generator that needs no crate: Knuth's MMIX multiplier.
+    fn numbers(mut seed: u64) -> impl FnMut(u64) -> i64 {
+        move |below| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            i64::try_from((seed >> 33) % below).unwrap()
+        }
+    }
+
+    #[test]
+    fn l13_a_ladder_is_a_sorted_list_whatever_is_moved() {
+        let mut ladder = Ladder::default();
+        let mut lines: HashMap<i64, Line> = HashMap::new();
+        let mut number = numbers(7);
+        for step in 0..20_000 {
+            // many ties, and parts that fill and empty
+            let user = number(if step < 12_000 { 3_000 } else { 40 });
+            if number(4) == 0 {
+                ladder.remove(UserId::new(user).unwrap());
+                lines.remove(&user);
+            } else {
+                let new = line(user, 1 + number(50), number(20));
+                ladder.remove(new.user_id);
+                ladder.insert(new);
+                lines.insert(user, new);
+            }
+            if step % 500 != 0 {
+                continue;
+            }
+            let mut sorted: Vec<_> = lines.values().copied().collect();
+            sorted.sort_unstable_by_key(Line::place);
+            assert!(ladder.from(0).eq(&sorted));
+            assert_eq!(ladder.total(), sorted.len() as u64);
+            for (at, line) in sorted.iter().enumerate().step_by(37) {
+                let better = sorted.iter().filter(|other| other.points > line.points).count() as u64;
+                assert_eq!(ladder.standing(line.user_id).unwrap().rank, better + 1);
+                let around = ladder.around(line.user_id, 3);
+                let expected = &sorted[at.saturating_sub(3)..sorted.len().min(at + 4)];
+                assert!(around.iter().map(|entry| entry.user_id).eq(expected.iter().map(|line| line.user_id)));
+                for entry in around {
+                    assert_eq!(Some(entry.rank), ladder.standing(entry.user_id).map(|standing| standing.rank));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn l14_pages_of_a_ladder_join_without_gaps_also_when_the_last_line_has_moved() {
+        let lines: Vec<_> = (0..1_500).map(|user| line(user, 2_000 - user / 3, user % 3)).collect();
+        let mut ladder = Ladder::new(&lines);
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = ladder.page(Board::AllTime, after, 7).unwrap();
+            seen.extend(page.entries.iter().map(|entry| entry.user_id));
+            after = page.next;
+            let Some(cursor) = after else { break };
+            // whoever the cursor names leaves the board
+            ladder.remove(cursor.user_id);
+        }
+        assert!(seen.into_iter().eq(lines.iter().map(|line| line.user_id)));
+    }
+}
