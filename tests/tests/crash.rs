@@ -543,6 +543,7 @@ fn a_torn_line_is_no_acknowledgement() {
 #[tokio::test]
 async fn what_is_lost_or_half_there_is_noticed() {
     let bench = Bench::ready();
+    bench.stays_broken();
     let log = bench.path("ack.log");
     bench.run(["simulate", "--players", "3", "--answers", "30", "--ack-log", log.to_str().unwrap()]).expect(0);
     let database = bench.path(DATABASE);
