@@ -1,6 +1,9 @@
 //! The project's own chores.
 //!
-//! `cargo xtask test` does all that a change must pass; CI runs exactly this.
+//! `cargo xtask test` does all that a change must pass; CI runs exactly this. `cargo xtask bench` measures
+//! the library beside its peers and writes `docs/benchmarks.md`.
+
+mod bench;
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -18,6 +21,8 @@ struct Args {
 enum Task {
     /// Formatting, lints, unit, contract, migration, command-line and doc tests
     Test,
+    /// Measures the library beside SQLite, plain SeaORM and Redis, and writes docs/benchmarks.md
+    Bench(bench::Args),
 }
 
 /// A step of `cargo xtask test`.
@@ -65,6 +70,7 @@ const STEPS: &[Step] = &[
 fn main() -> ExitCode {
     match Args::parse().task {
         Task::Test => test(),
+        Task::Bench(args) => bench::run(&args),
     }
 }
 

@@ -11,6 +11,8 @@ use super::Changed;
 
 /// Lines of a part; a full one is split in two.
 const PART: usize = 512;
+/// Parts of a block, whose lines are counted.
+const BLOCK: usize = 64;
 
 /// A line of a board without its rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +38,27 @@ impl Line {
 #[derive(Debug, Default)]
 pub(crate) struct Ladder {
     parts: Vec<Vec<Line>>,
+    /// Lines of each block of parts, so that counting them does not visit every part.
+    blocks: Vec<usize>,
     places: HashMap<UserId, Place>,
 }
 
 impl Ladder {
     /// Takes lines that are in order.
     pub(crate) fn new(lines: &[Line]) -> Self {
-        Self {
+        let mut ladder = Self {
             // half full, so that the next lines do not split each of them
             parts: lines.chunks(PART / 2).map(<[Line]>::to_vec).collect(),
+            blocks: Vec::new(),
             places: lines.iter().map(|line| (line.user_id, line.place())).collect(),
-        }
+        };
+        ladder.count_blocks();
+        ladder
+    }
+
+    fn count_blocks(&mut self) {
+        self.blocks.clear();
+        self.blocks.extend(self.parts.chunks(BLOCK).map(|parts| parts.iter().map(Vec::len).sum::<usize>()));
     }
 
     /// Brings a player to where he is after a transaction.
@@ -89,8 +101,10 @@ impl Ladder {
         let Some(place) = self.places.remove(&user) else { return };
         let (part, at) = self.find(&place);
         self.parts[part].remove(at);
+        self.blocks[part / BLOCK] -= 1;
         if self.parts[part].is_empty() {
             self.parts.remove(part);
+            self.count_blocks();
         }
     }
 
@@ -99,6 +113,7 @@ impl Ladder {
         self.places.insert(line.user_id, place);
         if self.parts.is_empty() {
             self.parts.push(Vec::with_capacity(PART));
+            self.count_blocks();
         }
         let (mut part, mut at) = self.find(&place);
         if part == self.parts.len() {
@@ -107,9 +122,11 @@ impl Ladder {
         }
         let lines = &mut self.parts[part];
         lines.insert(at, line);
+        self.blocks[part / BLOCK] += 1;
         if lines.len() >= PART {
             let second = lines.split_off(PART / 2);
             self.parts.insert(part + 1, second);
+            self.count_blocks();
         }
     }
 
@@ -122,12 +139,19 @@ impl Ladder {
 
     /// Lines before a part and index.
     fn before(&self, (part, at): (usize, usize)) -> usize {
-        self.parts[..part].iter().map(Vec::len).sum::<usize>() + at
+        let block = part / BLOCK;
+        let in_block = self.parts[block * BLOCK..part].iter().map(Vec::len).sum::<usize>();
+        self.blocks[..block].iter().sum::<usize>() + in_block + at
     }
 
     /// Lines from an index on.
     fn from(&self, mut index: usize) -> impl Iterator<Item = &Line> {
-        let mut part = 0;
+        let mut block = 0;
+        while let Some(lines) = self.blocks.get(block).filter(|lines| **lines <= index) {
+            index -= lines;
+            block += 1;
+        }
+        let mut part = (block * BLOCK).min(self.parts.len());
         while let Some(lines) = self.parts.get(part).filter(|lines| lines.len() <= index) {
             index -= lines.len();
             part += 1;
@@ -232,13 +256,17 @@ mod tests {
 
     #[test]
     fn l13_a_ladder_is_a_sorted_list_whatever_is_moved() {
-        let mut ladder = Ladder::default();
-        let mut lines: HashMap<i64, Line> = HashMap::new();
         let mut number = numbers(7);
-        for step in 0..20_000 {
-            // many ties, and parts that fill and empty
-            let user = number(if step < 12_000 { 3_000 } else { 40 });
-            if number(4) == 0 {
+        // some blocks of parts, and many ties
+        let mut sorted: Vec<_> = (0..40_000).map(|user| line(user, 1 + number(50), number(20))).collect();
+        let mut lines: HashMap<i64, Line> = sorted.iter().map(|line| (line.user_id.get(), *line)).collect();
+        sorted.sort_unstable_by_key(Line::place);
+        let mut ladder = Ladder::new(&sorted);
+        for step in 0..60_000 {
+            // parts that fill, and parts that empty
+            let empties = step >= 20_000;
+            let user = if empties { step - 20_000 } else { number(60_000) };
+            if empties || number(4) == 0 {
                 ladder.remove(UserId::new(user).unwrap());
                 lines.remove(&user);
             } else {
@@ -247,14 +275,14 @@ mod tests {
                 ladder.insert(new);
                 lines.insert(user, new);
             }
-            if step % 500 != 0 {
+            if step % 6_000 != 0 {
                 continue;
             }
             let mut sorted: Vec<_> = lines.values().copied().collect();
             sorted.sort_unstable_by_key(Line::place);
             assert!(ladder.from(0).eq(&sorted));
             assert_eq!(ladder.total(), sorted.len() as u64);
-            for (at, line) in sorted.iter().enumerate().step_by(37) {
+            for (at, line) in sorted.iter().enumerate().step_by(1_009) {
                 let better = sorted.iter().filter(|other| other.points > line.points).count() as u64;
                 assert_eq!(ladder.standing(line.user_id).unwrap().rank, better + 1);
                 let around = ladder.around(line.user_id, 3);
