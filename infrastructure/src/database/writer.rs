@@ -11,7 +11,7 @@ use super::core::Core;
 use super::transaction::Transaction;
 use crate::error::repeat;
 use crate::read_model::Effects;
-use crate::repository::moves;
+use crate::repository::moves::{self, Trust};
 
 /// Most moves of one transaction.
 const BATCH: usize = 256;
@@ -62,11 +62,25 @@ async fn serve(core: Arc<Core>, jobs: Vec<Job>) {
     }
 }
 
-/// Judges the moves in order, stores what they changed, and commits; only then is anybody told.
+/// Judges the moves in order, stores what they changed, and commits; only then is anybody told. They are
+/// taken for new ones first; when that fails, most likely because one of them is not, all are looked up.
 async fn commit(core: &Arc<Core>, moves: &[(&Command, DateTime<Utc>)]) -> StoreResult<Vec<StoreResult<Outcome>>> {
+    match attempt(core, moves, Trust::New).await {
+        Err(StoreError::Backend { .. }) => attempt(core, moves, Trust::Nothing).await,
+        result => result,
+    }
+}
+
+async fn attempt(
+    core: &Arc<Core>,
+    moves: &[(&Command, DateTime<Utc>)],
+    trust: Trust,
+) -> StoreResult<Vec<StoreResult<Outcome>>> {
     let transaction = Transaction::begin(core, "moves", Effects::NONE).await?;
-    let applied = moves::apply(&*transaction, core, moves).await;
-    core.monitor.observe(&applied, || core.clock.now());
+    let applied = moves::apply(&*transaction, core, moves, core.model.take_warm(), trust).await;
+    if trust == Trust::Nothing {
+        core.monitor.observe(&applied, || core.clock.now());
+    }
     let (outcomes, effects) = applied?;
     transaction.tell(effects);
     transaction.commit().await?;

@@ -4,6 +4,7 @@
 //! starts empty.
 
 mod ladder;
+mod warm;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use trivia_domain::model::{
 use trivia_domain::play::PlayerState;
 
 pub(crate) use self::ladder::{Ladder, Line};
+pub(crate) use self::warm::{Known, Needed, Warm};
 use crate::database::{Moment, Watch};
 
 /// Profiles that are kept; some 250 bytes each.
@@ -46,24 +48,48 @@ impl Changed {
 }
 
 /// What a transaction did to what is kept here.
-#[derive(Debug)]
-pub(crate) enum Effects {
-    /// Exactly this; nothing when the list is empty.
-    Known(Vec<Changed>),
-    /// Anything.
-    Unknown,
+pub(crate) struct Effects {
+    /// The players whom it changed; `None` when it may have changed anything.
+    players: Option<Vec<Changed>>,
+    warm: Warmth,
+}
+
+/// What a transaction did to the rows that the writer has at hand.
+enum Warmth {
+    /// Nothing.
+    Stays,
+    /// These are the rows now.
+    Now(Box<Warm>),
+    /// Something.
+    Gone,
 }
 
 impl Effects {
     /// Nothing that is kept here.
-    pub(crate) const NONE: Self = Self::Known(Vec::new());
+    pub(crate) const NONE: Self = Self { players: Some(Vec::new()), warm: Warmth::Stays };
+    /// Sessions, but no players.
+    pub(crate) const SESSIONS: Self = Self { players: Some(Vec::new()), warm: Warmth::Gone };
+    /// Anything.
+    pub(crate) const UNKNOWN: Self = Self { players: None, warm: Warmth::Gone };
+
+    /// These players and what belongs to them; the writer has `warm` at hand then.
+    pub(crate) fn on(players: Vec<Changed>, warm: Option<Warm>) -> Self {
+        Self { players: Some(players), warm: warm.map_or(Warmth::Gone, |warm| Warmth::Now(Box::new(warm))) }
+    }
+
+    /// The same, but the rows at hand are not to be kept.
+    pub(crate) fn without_rows(self) -> Self {
+        Self { warm: Warmth::Gone, ..self }
+    }
 
     /// Adds those of another step of the same transaction.
     pub(crate) fn add(&mut self, more: Self) {
-        match (&mut *self, more) {
-            (Self::Known(all), Self::Known(more)) => all.extend(more),
-            (_, Self::Unknown) => *self = Self::Unknown,
-            (Self::Unknown, _) => {}
+        match (&mut self.players, more.players) {
+            (Some(all), Some(more)) => all.extend(more),
+            _ => self.players = None,
+        }
+        if !matches!(more.warm, Warmth::Stays) {
+            self.warm = more.warm;
         }
     }
 }
@@ -93,6 +119,7 @@ struct State {
     /// A transaction of this process is under way, so a new moment may be its own.
     writing: bool,
     profiles: Option<LruCache<UserId, UserProfile>>,
+    warm: Option<Box<Warm>>,
     boards: HashMap<Board, (u64, Slot)>,
     /// Grows with each use, so that the board is found that nobody looks at.
     uses: u64,
@@ -112,6 +139,7 @@ impl State {
         self.moment = moment;
         self.boards.clear();
         self.profiles = None;
+        self.warm = None;
     }
 
     fn profiles(&mut self) -> &mut LruCache<UserId, UserProfile> {
@@ -168,6 +196,13 @@ impl ReadModel {
         state.is_present();
         state.writing = true;
         Flight(Arc::clone(self))
+    }
+
+    /// The rows that the writer has at hand, for the transaction under way; [`Flight::land`] gives them back.
+    pub(crate) fn take_warm(&self) -> Warm {
+        let mut state = self.state();
+        let warm = if state.is_present() { state.warm.take() } else { None };
+        warm.map_or_else(Warm::default, |warm| *warm)
     }
 
     /// The profile, if it is known here.
@@ -265,17 +300,22 @@ impl Flight {
     pub(crate) fn land(self, effects: Effects) {
         let mut state = self.0.state();
         let now = state.watch.as_ref().and_then(Watch::now);
-        if now == state.moment {
-            return;
-        }
-        match (state.moment, now, effects) {
-            (Some(before), Some(after), Effects::Known(changes)) if after.follows(&before) => {
+        let Effects { players, warm } = effects;
+        match (state.moment, now, players) {
+            // nothing was written
+            (Some(before), Some(after), _) if after == before => {}
+            (Some(before), Some(after), Some(players)) if after.follows(&before) => {
                 state.moment = now;
-                for changed in changes {
+                for changed in players {
                     state.change(changed);
                 }
             }
-            _ => state.start_over(now),
+            _ => return state.start_over(now),
+        }
+        match warm {
+            Warmth::Stays => {}
+            Warmth::Now(warm) => state.warm = Some(warm),
+            Warmth::Gone => state.warm = None,
         }
     }
 }

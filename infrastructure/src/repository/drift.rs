@@ -47,7 +47,7 @@ pub(crate) async fn rebuild(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
     let mut drifts = Vec::new();
     let mut after = None;
     loop {
-        let transaction = Transaction::begin(core, "rebuilding", Effects::Unknown).await?;
+        let transaction = Transaction::begin(core, "rebuilding", Effects::UNKNOWN).await?;
         let rules = rules::current(core, &*transaction).await?;
         let Some(compared) = compare_players(&*transaction, &rules, after).await? else {
             let counters = compare_counters(&*transaction).await?;

@@ -1,6 +1,7 @@
 //! Moves on the database: load what they touch, let the domain judge them, store what changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -8,7 +9,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use tokio::sync::oneshot;
 use trivia_domain::model::{
-    Board, Closing, DayKey, Fact, GameSession, Period, QuestionId, Receipt, SessionId, SessionStatus,
+    Board, Closing, DayKey, Fact, GameSession, Period, QuestionId, Receipt, SessionId, SessionStatus, UserId,
 };
 use trivia_domain::play::{Changes, Command, Dimension, Outcome, RuleBook, Touched, WorkingSet};
 use trivia_domain::ports::{
@@ -23,7 +24,7 @@ use crate::entity::{
     closed_periods, game_sessions, ledger, live_sessions, question_counters, questions, session_questions,
 };
 use crate::error::{During, bad_row};
-use crate::read_model::{Changed, Effects};
+use crate::read_model::{Changed, Effects, Known, Needed, Warm};
 
 #[async_trait]
 impl PlayPort for Repository {
@@ -84,20 +85,36 @@ impl Repository {
                 outcome.await.map_err(|_| stopped())?
             }
             Scope::Work { transaction, core } => {
-                let (mut outcomes, effects) = apply(&**transaction, core, &[(&command, at)]).await?;
-                transaction.tell(effects);
+                let (mut outcomes, effects) =
+                    apply(&**transaction, core, &[(&command, at)], Warm::default(), Trust::Nothing).await?;
+                // a later step may fail, and then these rows are not so
+                transaction.tell(effects.without_rows());
                 outcomes.pop().unwrap_or_else(|| Err(StoreError::backend("a move", "it has no outcome")))
             }
         }
     }
 }
 
-/// Judges moves in order and stores what they changed; the caller commits, and tells the read model. A move that the rules
-/// refuse is an outcome, so it undoes nobody else's.
+/// What is known of moves before they are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Each may have been counted before, so its facts are looked up.
+    Nothing,
+    /// They are taken for new ones. That one is not breaks a constraint, which is an error: the caller
+    /// then tries again without trust.
+    New,
+}
+
+/// Judges moves in order and stores what they changed; the caller commits, and tells the read model. A move
+/// that the rules refuse is an outcome, so it undoes nobody else's.
+///
+/// The rows at hand are used, and given back with the effects.
 pub(crate) async fn apply(
     connection: &impl ConnectionTrait,
     core: &Core,
     moves: &[(&Command, DateTime<Utc>)],
+    mut warm: Warm,
+    trust: Trust,
 ) -> StoreResult<(Vec<StoreResult<Outcome>>, Effects)> {
     let rules = rules::current(core, connection).await?;
     let mut touched = Touched::default();
@@ -106,25 +123,60 @@ pub(crate) async fn apply(
         touched.add(command, *at, &rules.calendar);
         periods.extend(Period::ALL.map(|period| (period, rules.calendar.start_at(period, *at))));
     }
-    let mut set = load(connection, &touched, &periods).await?;
-    let outcomes = moves.iter().map(|(command, at)| set.apply(command, *at, &rules)).collect();
+    let (mut set, known) = load(connection, &touched, &periods, moves, &mut warm).await?;
+    if trust == Trust::Nothing {
+        load_facts(connection, &touched, &mut set).await?;
+    }
+    let mut outcomes: Vec<_> = moves.iter().map(|(command, at)| set.apply(command, *at, &rules)).collect();
+    if trust == Trust::New {
+        look_again(connection, moves, &rules, &mut set, &mut outcomes).await?;
+    }
     let changes = set.take_changes();
     store(connection, &set, &changes, &rules).await?;
-    Ok((outcomes, effects(&set, &changes)))
-}
-
-/// What moves did to players.
-fn effects(set: &WorkingSet, changes: &Changes) -> Effects {
     let players: BTreeSet<_> = changes.entries.iter().map(|(entry, _)| entry.user_id).collect();
     let changed = |id| Some(Changed::by_moves(set.players.get(id)?, changes.cleared.contains(id)));
-    Effects::Known(players.iter().filter_map(changed).collect())
+    let changed = players.iter().filter_map(changed).collect();
+    warm.keep(set.players, &known, set.sessions, set.contents);
+    Ok((outcomes, Effects::on(changed, Some(warm))))
 }
 
+/// Moves that were refused may have been counted before: a retry gets its receipt, and a second answer is
+/// told that it is one.
+async fn look_again(
+    connection: &impl ConnectionTrait,
+    moves: &[(&Command, DateTime<Utc>)],
+    rules: &RuleBook,
+    set: &mut WorkingSet,
+    outcomes: &mut [StoreResult<Outcome>],
+) -> StoreResult<()> {
+    let mut refused = Touched::default();
+    for ((command, at), _) in moves.iter().zip(&*outcomes).filter(|(_, outcome)| outcome.is_err()) {
+        refused.add(command, *at, &rules.calendar);
+    }
+    if refused.keys.is_empty() {
+        return Ok(());
+    }
+    load_facts(connection, &refused, set).await?;
+    for ((command, at), outcome) in moves.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_err()) {
+        let mut touched = Touched::default();
+        touched.add(command, *at, &rules.calendar);
+        let is_there = touched.keys.iter().any(|key| set.recorded.contains_key(key))
+            || touched.answers.iter().any(|answer| set.answered.contains(answer));
+        if is_there {
+            *outcome = set.apply(command, *at, rules);
+        }
+    }
+    Ok(())
+}
+
+/// Loads what moves touch, but no facts, and says how much is known of each player.
 async fn load(
     connection: &impl ConnectionTrait,
     touched: &Touched,
     periods: &BTreeSet<(Period, DayKey)>,
-) -> StoreResult<WorkingSet> {
+    moves: &[(&Command, DateTime<Utc>)],
+    warm: &mut Warm,
+) -> StoreResult<(WorkingSet, HashMap<UserId, Arc<Known>>)> {
     let mut set = WorkingSet::default();
     let mut session_ids = touched.sessions.clone();
     if !touched.channels.is_empty() {
@@ -135,38 +187,90 @@ async fn load(
             .during("loading live sessions")?;
         session_ids.extend(live.iter().map(|row| SessionId::new(row.session_id)));
     }
-    set.sessions = sessions::load(connection, &session_ids).await?;
+    for id in std::mem::take(&mut session_ids) {
+        match warm.session(id) {
+            Some(session) => drop(set.sessions.insert(id, session)),
+            None => drop(session_ids.insert(id)),
+        }
+    }
+    set.sessions.extend(sessions::load(connection, &session_ids).await?);
     set.live = set
         .sessions
         .values()
         .filter(|session| session.status == SessionStatus::Live)
         .map(|session| (session.channel_id, session.id))
         .collect();
-    let mut question_ids = touched.questions.clone();
-    question_ids.extend(set.sessions.values().filter_map(|session| Some(session.open_question()?.question_id)));
-    load_questions(connection, &question_ids, &mut set).await?;
-    let categories = set.contents.values().map(|content| content.category().clone()).collect();
-    let challenges = set.sessions.values().filter_map(|session| session.challenge).collect();
-    let part = Part::Touched { categories: &categories, periods, challenges: &challenges };
-    set.players = players::load(connection, &touched.users, part).await?;
+    load_questions(connection, touched, moves, &mut set, warm).await?;
+    let known = load_players(connection, touched, periods, moves, &mut set, warm).await?;
     challenges::load(connection, &touched.challenges, &mut set).await?;
     load_closings(connection, &touched.periods, &mut set).await?;
+    Ok((set, known))
+}
+
+/// Loads the players who are not at hand, or of whom too little is.
+async fn load_players(
+    connection: &impl ConnectionTrait,
+    touched: &Touched,
+    periods: &BTreeSet<(Period, DayKey)>,
+    moves: &[(&Command, DateTime<Utc>)],
+    set: &mut WorkingSet,
+    warm: &mut Warm,
+) -> StoreResult<HashMap<UserId, Arc<Known>>> {
+    let mut needed: HashMap<UserId, Needed<'_>> = HashMap::new();
+    for (command, _) in moves {
+        let Command::Answer(submission) = command else { continue };
+        let Some(session) = set.sessions.get(&submission.session_id) else { continue };
+        let needed = needed.entry(submission.user_id).or_default();
+        let content = session.open_question().and_then(|asked| set.contents.get(&(asked.question_id, asked.version)));
+        needed.categories.extend(content.map(|content| content.category()));
+        needed.challenges.extend(session.challenge);
+    }
+    let nothing = Needed::default();
+    let (mut players, mut known, mut missing) = (HashMap::new(), HashMap::new(), BTreeSet::new());
+    for id in &touched.users {
+        match warm.take_player(*id, needed.get(id).unwrap_or(&nothing), periods) {
+            Some((state, knows)) => {
+                players.insert(*id, state);
+                known.insert(*id, knows);
+            }
+            None => {
+                missing.insert(*id);
+            }
+        }
+    }
+    if !missing.is_empty() {
+        let loaded = Arc::new(Known {
+            // those that a batch after this one is likely to need as well
+            categories: set.contents.values().map(|content| content.category().clone()).collect(),
+            periods: periods.clone(),
+            challenges: set.sessions.values().filter_map(|session| session.challenge).collect(),
+        });
+        let Known { categories, periods, challenges } = &*loaded;
+        let part = Part::Touched { categories, periods, challenges };
+        players.extend(players::load(connection, &missing, part).await?);
+        known.extend(missing.into_iter().map(|id| (id, Arc::clone(&loaded))));
+    }
+    set.players = players;
+    Ok(known)
+}
+
+/// Loads facts that may make a move a retry or a second answer.
+async fn load_facts(connection: &impl ConnectionTrait, touched: &Touched, set: &mut WorkingSet) -> StoreResult<()> {
     if !touched.keys.is_empty() {
         let keys = touched.keys.iter().map(|(user, key)| (user.get(), key.get()));
         let known = Expr::tuple([Expr::col(ledger::Column::UserId), Expr::col(ledger::Column::Key)]).in_tuples(keys);
-        remember(connection, known, &mut set).await?;
+        remember(connection, known, set).await?;
     }
     if !touched.answers.is_empty() {
         let answers =
             touched.answers.iter().map(|(session, user, question)| (session.get(), user.get(), question.get()));
         let columns = [ledger::Column::SessionId, ledger::Column::UserId, ledger::Column::QuestionId];
         let known = Expr::tuple(columns.map(Expr::col)).in_tuples(answers);
-        remember(connection, known, &mut set).await?;
+        remember(connection, known, set).await?;
     }
-    Ok(set)
+    Ok(())
 }
 
-/// Loads facts that may make a move a retry or a second answer.
 async fn remember(connection: &impl ConnectionTrait, known: Expr, set: &mut WorkingSet) -> StoreResult<()> {
     let rows = ledger::Entity::find().filter(known).all(connection).await.during("loading facts")?;
     for row in rows {
@@ -182,9 +286,31 @@ async fn remember(connection: &impl ConnectionTrait, known: Expr, set: &mut Work
 /// Loads the newest version of questions, and older ones that a session asks for.
 async fn load_questions(
     connection: &impl ConnectionTrait,
-    ids: &BTreeSet<QuestionId>,
+    touched: &Touched,
+    moves: &[(&Command, DateTime<Utc>)],
     set: &mut WorkingSet,
+    warm: &mut Warm,
 ) -> StoreResult<()> {
+    let open: Vec<_> = set.sessions.values().filter_map(GameSession::open_question).cloned().collect();
+    let mut ids = touched.questions.clone();
+    for asked in open {
+        match warm.content(asked.question_id, asked.version) {
+            Some(content) => {
+                set.contents.insert((asked.question_id, asked.version), content);
+                // it is there, and whoever only answers need not know whether there is a newer version
+                set.versions.insert(asked.question_id, asked.version);
+                ids.remove(&asked.question_id);
+            }
+            None => {
+                ids.insert(asked.question_id);
+            }
+        }
+    }
+    for (command, _) in moves {
+        if let Command::Start { request, .. } = command {
+            ids.extend(&request.questions);
+        }
+    }
     if ids.is_empty() {
         return Ok(());
     }

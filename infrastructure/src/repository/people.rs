@@ -47,7 +47,7 @@ impl PeoplePort for Repository {
 
     async fn erase(&self, id: UserId) -> StoreResult<()> {
         let core = self.scope.core();
-        let writing = self.scope.write("erasing a person", Effects::Unknown).await?;
+        let writing = self.scope.write("erasing a person", Effects::UNKNOWN).await?;
         let was_erased = erasing::is_noted(&*writing, id.get()).await?;
         erasing::note(&*writing, id.get(), core.clock.now(), &*core.random).await?;
         if !erasing::remove(&*writing, id.get()).await? && !was_erased {
@@ -62,7 +62,7 @@ impl PeoplePort for Repository {
             return Err(StoreError::invalid("user id", format!("{from} cannot be merged into itself")));
         }
         let core = self.scope.core();
-        let writing = self.scope.write("merging two players", Effects::Unknown).await?;
+        let writing = self.scope.write("merging two players", Effects::UNKNOWN).await?;
         let (one, one_facts) = person(&*writing, into).await?;
         let (other, other_facts) = person(&*writing, from).await?;
         let rules = rules::current(core, &*writing).await?;

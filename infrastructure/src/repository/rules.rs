@@ -54,7 +54,7 @@ impl Repository {
         &self,
         change: impl FnOnce(&mut RuleBook, DateTime<Utc>) -> StoreResult<bool> + Send,
     ) -> StoreResult<u64> {
-        let writing = self.scope.write("changing the rules", Effects::Unknown).await?;
+        let writing = self.scope.write("changing the rules", Effects::UNKNOWN).await?;
         let mut rules = RuleBook::clone(&*current(self.scope.core(), &*writing).await?);
         let now = self.scope.core().clock.now();
         // when the clock went back, what counted for the newest fact counts on

@@ -64,7 +64,7 @@ impl UserRepository for Repository {
             .await
             .during("setting a time zone")?;
         let profile = find(&*writing, id).await?.ok_or_else(|| StoreError::missing("user", id))?;
-        writing.tell(Effects::Known(vec![Changed::profile(profile.clone())]));
+        writing.tell(Effects::on(vec![Changed::profile(profile.clone())], None));
         writing.commit().await?;
         Ok(profile)
     }
