@@ -1,0 +1,208 @@
+//! What moves are judged against.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use trivia_domain::StoreResult;
+use trivia_domain::model::{Board, DayKey, Fact, GameSession, Period, QuestionId, SessionId, SessionStatus, UserId};
+use trivia_domain::play::{Command, Touched, WorkingSet};
+
+use crate::entity::{closed_periods, ledger, live_sessions, questions};
+use crate::error::{During, bad_row};
+use crate::read_model::{Known, Needed, Warm};
+use crate::repository::players::{self, Part};
+use crate::repository::{challenges, questions as stored_questions, rankings, rows, sessions};
+
+/// Loads what moves touch, but no facts, and says how much is known of each player.
+pub(super) async fn load(
+    connection: &impl ConnectionTrait,
+    touched: &Touched,
+    periods: &BTreeSet<(Period, DayKey)>,
+    moves: &[(&Command, DateTime<Utc>)],
+    warm: &mut Warm,
+) -> StoreResult<(WorkingSet, HashMap<UserId, Arc<Known>>)> {
+    let mut set = WorkingSet::default();
+    let mut session_ids = touched.sessions.clone();
+    if !touched.channels.is_empty() {
+        let live = live_sessions::Entity::find()
+            .filter(live_sessions::Column::ChannelId.is_in(touched.channels.iter().map(|channel| channel.get())))
+            .all(connection)
+            .await
+            .during("loading live sessions")?;
+        session_ids.extend(live.iter().map(|row| SessionId::new(row.session_id)));
+    }
+    for id in std::mem::take(&mut session_ids) {
+        match warm.session(id) {
+            Some(session) => drop(set.sessions.insert(id, session)),
+            None => drop(session_ids.insert(id)),
+        }
+    }
+    set.sessions.extend(sessions::load(connection, &session_ids).await?);
+    set.live = set
+        .sessions
+        .values()
+        .filter(|session| session.status == SessionStatus::Live)
+        .map(|session| (session.channel_id, session.id))
+        .collect();
+    load_questions(connection, touched, moves, &mut set, warm).await?;
+    let known = load_players(connection, touched, periods, moves, &mut set, warm).await?;
+    challenges::load(connection, &touched.challenges, &mut set).await?;
+    load_closings(connection, &touched.periods, &mut set).await?;
+    Ok((set, known))
+}
+
+/// Loads the players who are not at hand, or of whom too little is.
+async fn load_players(
+    connection: &impl ConnectionTrait,
+    touched: &Touched,
+    periods: &BTreeSet<(Period, DayKey)>,
+    moves: &[(&Command, DateTime<Utc>)],
+    set: &mut WorkingSet,
+    warm: &mut Warm,
+) -> StoreResult<HashMap<UserId, Arc<Known>>> {
+    let mut needed: HashMap<UserId, Needed<'_>> = HashMap::new();
+    for (command, _) in moves {
+        let Command::Answer(submission) = command else { continue };
+        let Some(session) = set.sessions.get(&submission.session_id) else { continue };
+        let needed = needed.entry(submission.user_id).or_default();
+        let content = session.open_question().and_then(|asked| set.contents.get(&(asked.question_id, asked.version)));
+        needed.categories.extend(content.map(|content| content.category()));
+        needed.challenges.extend(session.challenge);
+    }
+    let nothing = Needed::default();
+    let (mut players, mut known, mut missing) = (HashMap::new(), HashMap::new(), BTreeSet::new());
+    for id in &touched.users {
+        match warm.take_player(*id, needed.get(id).unwrap_or(&nothing), periods) {
+            Some((state, knows)) => {
+                players.insert(*id, state);
+                known.insert(*id, knows);
+            }
+            None => {
+                missing.insert(*id);
+            }
+        }
+    }
+    if !missing.is_empty() {
+        let loaded = Arc::new(Known {
+            // those that a batch after this one is likely to need as well
+            categories: set.contents.values().map(|content| content.category().clone()).collect(),
+            periods: periods.clone(),
+            challenges: set.sessions.values().filter_map(|session| session.challenge).collect(),
+        });
+        let Known { categories, periods, challenges } = &*loaded;
+        let part = Part::Touched { categories, periods, challenges };
+        players.extend(players::load(connection, &missing, part).await?);
+        known.extend(missing.into_iter().map(|id| (id, Arc::clone(&loaded))));
+    }
+    set.players = players;
+    Ok(known)
+}
+
+/// Loads facts that may make a move a retry or a second answer.
+pub(super) async fn load_facts(
+    connection: &impl ConnectionTrait,
+    touched: &Touched,
+    set: &mut WorkingSet,
+) -> StoreResult<()> {
+    if !touched.keys.is_empty() {
+        let keys = touched.keys.iter().map(|(user, key)| (user.get(), key.get()));
+        let known = Expr::tuple([Expr::col(ledger::Column::UserId), Expr::col(ledger::Column::Key)]).in_tuples(keys);
+        remember(connection, known, set).await?;
+    }
+    if !touched.answers.is_empty() {
+        let answers =
+            touched.answers.iter().map(|(session, user, question)| (session.get(), user.get(), question.get()));
+        let columns = [ledger::Column::SessionId, ledger::Column::UserId, ledger::Column::QuestionId];
+        let known = Expr::tuple(columns.map(Expr::col)).in_tuples(answers);
+        remember(connection, known, set).await?;
+    }
+    Ok(())
+}
+
+async fn remember(connection: &impl ConnectionTrait, known: Expr, set: &mut WorkingSet) -> StoreResult<()> {
+    let rows = ledger::Entity::find().filter(known).all(connection).await.during("loading facts")?;
+    for row in rows {
+        let (entry, receipt) = rows::ledger_entry(row)?;
+        if let Fact::Answer(answer) = &entry.fact {
+            set.answered.insert((answer.session_id, entry.user_id, answer.question_id));
+        }
+        set.recorded.insert((entry.user_id, entry.key), (entry, receipt));
+    }
+    Ok(())
+}
+
+/// Loads the newest version of questions, and older ones that a session asks for.
+async fn load_questions(
+    connection: &impl ConnectionTrait,
+    touched: &Touched,
+    moves: &[(&Command, DateTime<Utc>)],
+    set: &mut WorkingSet,
+    warm: &mut Warm,
+) -> StoreResult<()> {
+    let open: Vec<_> = set.sessions.values().filter_map(GameSession::open_question).cloned().collect();
+    let mut ids = touched.questions.clone();
+    for asked in open {
+        match warm.content(asked.question_id, asked.version) {
+            Some(content) => {
+                set.contents.insert((asked.question_id, asked.version), content);
+                // it is there, and whoever only answers need not know whether there is a newer version
+                set.versions.insert(asked.question_id, asked.version);
+                ids.remove(&asked.question_id);
+            }
+            None => {
+                ids.insert(asked.question_id);
+            }
+        }
+    }
+    for (command, _) in moves {
+        if let Command::Start { request, .. } = command {
+            ids.extend(&request.questions);
+        }
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = questions::Entity::find()
+        .filter(questions::Column::Id.is_in(ids.iter().map(|id| id.get())))
+        .all(connection)
+        .await
+        .during("loading questions")?;
+    for row in rows {
+        let id = QuestionId::new(row.id)?;
+        let version = u32::try_from(row.version).map_err(|error| bad_row("questions", row.id, error))?;
+        set.versions.insert(id, version);
+        set.contents.insert((id, version), rows::content(&row)?);
+    }
+    let asked = set.sessions.values().filter_map(GameSession::open_question);
+    let older: Vec<_> = asked
+        .map(|asked| (asked.question_id, asked.version))
+        .filter(|asked| !set.contents.contains_key(asked))
+        .collect();
+    for (id, version) in older {
+        if let Some(content) = stored_questions::earlier(connection, id, version).await? {
+            set.contents.insert((id, version), content);
+        }
+    }
+    Ok(())
+}
+
+/// Loads what is known of periods that somebody wants to close.
+async fn load_closings(
+    connection: &impl ConnectionTrait,
+    periods: &BTreeSet<(Period, DayKey)>,
+    set: &mut WorkingSet,
+) -> StoreResult<()> {
+    for (period, start) in periods {
+        let key = (period.as_str().to_owned(), start.date());
+        let found = closed_periods::Entity::find_by_id(key).all(connection).await.during("loading a closed period")?;
+        for row in found {
+            set.closed.insert((*period, *start), rows::closing(row)?);
+        }
+        let board = Board::Period { period: *period, start: *start };
+        set.ranked.insert((*period, *start), rankings::players(connection, board).await?);
+    }
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! Moves on the database: load what they touch, let the domain judge them, store what changed.
+
+mod load;
+mod store;
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
+use tokio::sync::oneshot;
+use trivia_domain::model::{Closing, GameSession, Period, Receipt, SessionId};
+use trivia_domain::play::{Command, Outcome, RuleBook, Touched, WorkingSet};
+use trivia_domain::ports::{
+    AnswerSubmission, AwardRequest, ClosePeriod, GrantRequest, PlayPort, ResetRequest, StartChallenge, StartSession,
+};
+use trivia_domain::{StoreError, StoreResult};
+
+use self::load::{load, load_facts};
+use self::store::store;
+use super::{Repository, rules};
+use crate::database::{Core, Job, Scope};
+use crate::read_model::{Changed, Effects, Warm};
+
+#[async_trait]
+impl PlayPort for Repository {
+    async fn start_session(&self, request: StartSession) -> StoreResult<GameSession> {
+        let core = self.scope.core();
+        let id = SessionId::generate(core.clock.now(), &*core.random);
+        self.make(Command::Start { id, request }).await?.session()
+    }
+
+    async fn start_challenge(&self, request: StartChallenge) -> StoreResult<GameSession> {
+        let core = self.scope.core();
+        let id = SessionId::generate(core.clock.now(), &*core.random);
+        self.make(Command::StartChallenge { id, seed: core.random.next_u64(), request }).await?.session()
+    }
+
+    async fn advance(&self, session: SessionId, from: usize) -> StoreResult<GameSession> {
+        self.make(Command::Advance { session, from }).await?.session()
+    }
+
+    async fn finish(&self, session: SessionId) -> StoreResult<GameSession> {
+        self.make(Command::Finish { session }).await?.session()
+    }
+
+    async fn expire(&self, session: SessionId) -> StoreResult<GameSession> {
+        self.make(Command::Expire { session }).await?.session()
+    }
+
+    async fn submit_answer(&self, submission: AnswerSubmission) -> StoreResult<Receipt> {
+        self.make(Command::Answer(submission)).await?.receipt()
+    }
+
+    async fn award(&self, request: AwardRequest) -> StoreResult<Receipt> {
+        self.make(Command::Award(request)).await?.receipt()
+    }
+
+    async fn grant(&self, request: GrantRequest) -> StoreResult<Receipt> {
+        self.make(Command::Grant(request)).await?.receipt()
+    }
+
+    async fn reset(&self, request: ResetRequest) -> StoreResult<Receipt> {
+        self.make(Command::Reset(request)).await?.receipt()
+    }
+
+    async fn close_period(&self, request: ClosePeriod) -> StoreResult<Closing> {
+        self.make(Command::Close(request)).await?.closing()
+    }
+}
+
+impl Repository {
+    /// In the store a move waits for the next batch, in a unit of work it is made at once.
+    async fn make(&self, command: Command) -> StoreResult<Outcome> {
+        let at = self.scope.core().clock.now();
+        match &self.scope {
+            Scope::Store { queue, .. } => {
+                let (reply, outcome) = oneshot::channel();
+                let stopped = || StoreError::OutcomeUnknown { reason: "the writer stopped".to_owned() };
+                queue.send(Job { command, at, reply }).await.map_err(|_| stopped())?;
+                outcome.await.map_err(|_| stopped())?
+            }
+            Scope::Work { transaction, core } => {
+                let (mut outcomes, effects) =
+                    apply(&**transaction, core, &[(&command, at)], Warm::default(), Trust::Nothing).await?;
+                // a later step may fail, and then these rows are not so
+                transaction.tell(effects.without_rows());
+                outcomes.pop().unwrap_or_else(|| Err(StoreError::backend("a move", "it has no outcome")))
+            }
+        }
+    }
+}
+
+/// What is known of moves before they are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Each may have been counted before, so its facts are looked up.
+    Nothing,
+    /// They are taken for new ones. That one is not breaks a constraint, which is an error: the caller
+    /// then tries again without trust.
+    New,
+}
+
+/// Judges moves in order and stores what they changed; the caller commits, and tells the read model. A move
+/// that the rules refuse is an outcome, so it undoes nobody else's.
+///
+/// The rows at hand are used, and given back with the effects.
+pub(crate) async fn apply(
+    connection: &impl ConnectionTrait,
+    core: &Core,
+    moves: &[(&Command, DateTime<Utc>)],
+    mut warm: Warm,
+    trust: Trust,
+) -> StoreResult<(Vec<StoreResult<Outcome>>, Effects)> {
+    let rules = rules::current(core, connection).await?;
+    let mut touched = Touched::default();
+    let mut periods = BTreeSet::new();
+    for (command, at) in moves {
+        touched.add(command, *at, &rules.calendar);
+        periods.extend(Period::ALL.map(|period| (period, rules.calendar.start_at(period, *at))));
+    }
+    let (mut set, known) = load(connection, &touched, &periods, moves, &mut warm).await?;
+    if trust == Trust::Nothing {
+        load_facts(connection, &touched, &mut set).await?;
+    }
+    let mut outcomes: Vec<_> = moves.iter().map(|(command, at)| set.apply(command, *at, &rules)).collect();
+    if trust == Trust::New {
+        look_again(connection, moves, &rules, &mut set, &mut outcomes).await?;
+    }
+    let changes = set.take_changes();
+    store(connection, &set, &changes, &rules).await?;
+    let players: BTreeSet<_> = changes.entries.iter().map(|(entry, _)| entry.user_id).collect();
+    let changed = |id| Some(Changed::by_moves(set.players.get(id)?, changes.cleared.contains(id)));
+    let changed = players.iter().filter_map(changed).collect();
+    warm.keep(set.players, &known, set.sessions, set.contents);
+    Ok((outcomes, Effects::on(changed, Some(warm))))
+}
+
+/// Moves that were refused may have been counted before: a retry gets its receipt, and a second answer is
+/// told that it is one.
+async fn look_again(
+    connection: &impl ConnectionTrait,
+    moves: &[(&Command, DateTime<Utc>)],
+    rules: &RuleBook,
+    set: &mut WorkingSet,
+    outcomes: &mut [StoreResult<Outcome>],
+) -> StoreResult<()> {
+    let mut refused = Touched::default();
+    for ((command, at), _) in moves.iter().zip(&*outcomes).filter(|(_, outcome)| outcome.is_err()) {
+        refused.add(command, *at, &rules.calendar);
+    }
+    if refused.keys.is_empty() {
+        return Ok(());
+    }
+    load_facts(connection, &refused, set).await?;
+    for ((command, at), outcome) in moves.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_err()) {
+        let mut touched = Touched::default();
+        touched.add(command, *at, &rules.calendar);
+        let is_there = touched.keys.iter().any(|key| set.recorded.contains_key(key))
+            || touched.answers.iter().any(|answer| set.answered.contains(answer));
+        if is_there {
+            *outcome = set.apply(command, *at, rules);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! What moves changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use trivia_domain::StoreResult;
+use trivia_domain::model::{Fact, GameSession, Period, QuestionId, SessionId, SessionStatus};
+use trivia_domain::play::{Changes, Dimension, RuleBook, WorkingSet};
+
+use crate::entity::{closed_periods, game_sessions, ledger, live_sessions, question_counters, session_questions};
+use crate::error::During;
+use crate::repository::players::{self, PlayerRows};
+use crate::repository::{challenges, rows};
+
+/// Writes what moves changed.
+pub(super) async fn store(
+    connection: &impl ConnectionTrait,
+    set: &WorkingSet,
+    changes: &Changes,
+    rules: &RuleBook,
+) -> StoreResult<()> {
+    store_sessions(connection, set, &changes.sessions).await?;
+    challenges::store(connection, &changes.challenges).await?;
+    if !changes.closings.is_empty() {
+        let rows = changes.closings.iter().map(|closing| rows::closing_row(closing).into_active_model());
+        closed_periods::Entity::insert_many(rows)
+            .exec_without_returning(connection)
+            .await
+            .during("closing a period")?;
+    }
+    if changes.entries.is_empty() {
+        return Ok(());
+    }
+    let facts = changes
+        .entries
+        .iter()
+        .map(|(entry, receipt)| Ok(rows::ledger_row(entry, receipt)?.into_active_model()))
+        .collect::<StoreResult<Vec<_>>>()?;
+    ledger::Entity::insert_many(facts).exec_without_returning(connection).await.during("appending to the ledger")?;
+    store_players(connection, set, changes, rules).await?;
+    store_counters(connection, &changes.counters).await
+}
+
+async fn store_players(
+    connection: &impl ConnectionTrait,
+    set: &WorkingSet,
+    changes: &Changes,
+    rules: &RuleBook,
+) -> StoreResult<()> {
+    for user in &changes.cleared {
+        players::clear(connection, *user).await?;
+    }
+    let mut rows = PlayerRows::default();
+    for (entry, receipt) in &changes.entries {
+        let Some(player) = set.players.get(&entry.user_id) else { continue };
+        rows.profile(player);
+        // what a later reset in the same batch took away is not there any more
+        for id in &receipt.unlocked {
+            rows.achievement(player, id);
+        }
+        if let Fact::Answer(answer) = &entry.fact {
+            rows.tally(player, &Dimension::Difficulty(answer.difficulty));
+            rows.tally(player, &Dimension::Category(answer.category.clone()));
+            if let Some(challenge) = answer.challenge {
+                rows.attempt(player, challenge.id)?;
+            }
+        }
+        for period in Period::ALL {
+            rows.score(player, period, rules.calendar.start_at(period, entry.at));
+        }
+    }
+    rows.store(connection).await
+}
+
+async fn store_counters(
+    connection: &impl ConnectionTrait,
+    counters: &BTreeMap<QuestionId, (u64, u64)>,
+) -> StoreResult<()> {
+    use question_counters::{Column, Entity};
+
+    if counters.is_empty() {
+        return Ok(());
+    }
+    let rows = counters.iter().map(|(id, (asked, correct))| {
+        question_counters::Model {
+            question_id: id.get(),
+            times_asked: rows::stored(*asked),
+            times_correct: rows::stored(*correct),
+            opening_asked: 0,
+            opening_correct: 0,
+        }
+        .into_active_model()
+    });
+    let grown = |column: Column| Expr::col((Entity, column)).add(Expr::col(("excluded", column)));
+    // the opening columns of a row that is there stay as they are: the ledger does not explain them
+    let add = OnConflict::column(Column::QuestionId)
+        .value(Column::TimesAsked, grown(Column::TimesAsked))
+        .value(Column::TimesCorrect, grown(Column::TimesCorrect))
+        .to_owned();
+    Entity::insert_many(rows).on_conflict(add).exec_without_returning(connection).await.during("counting questions")?;
+    Ok(())
+}
+
+async fn store_sessions(
+    connection: &impl ConnectionTrait,
+    set: &WorkingSet,
+    changed: &BTreeSet<SessionId>,
+) -> StoreResult<()> {
+    let changed: Vec<&GameSession> = changed.iter().filter_map(|id| set.sessions.get(id)).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    {
+        use game_sessions::Column;
+        let rows = changed.iter().map(|session| game_sessions::Model::from(*session).into_active_model());
+        let replace = OnConflict::column(Column::Id)
+            .update_columns([Column::Status, Column::Position, Column::EndedAt])
+            .to_owned();
+        game_sessions::Entity::insert_many(rows)
+            .on_conflict(replace)
+            .exec_without_returning(connection)
+            .await
+            .during("storing sessions")?;
+    }
+    {
+        use session_questions::Column;
+        let rows: Vec<_> = changed
+            .iter()
+            .flat_map(|session| {
+                session.questions.iter().enumerate().map(|(position, asked)| {
+                    session_questions::Model {
+                        session_id: session.id.get(),
+                        position: rows::stored(position as u64),
+                        question_id: asked.question_id.get(),
+                        version: asked.version.into(),
+                        opened_at: asked.opened_at,
+                    }
+                    .into_active_model()
+                })
+            })
+            .collect();
+        let replace =
+            OnConflict::columns([Column::SessionId, Column::Position]).update_column(Column::OpenedAt).to_owned();
+        for rows in rows.chunks(CHUNK) {
+            session_questions::Entity::insert_many(rows.to_vec())
+                .on_conflict(replace.clone())
+                .exec_without_returning(connection)
+                .await
+                .during("storing the questions of sessions")?;
+        }
+    }
+    let (live, over): (Vec<&GameSession>, Vec<&GameSession>) =
+        changed.into_iter().partition(|session| session.status == SessionStatus::Live);
+    if !over.is_empty() {
+        live_sessions::Entity::delete_many()
+            .filter(live_sessions::Column::SessionId.is_in(over.iter().map(|session| session.id.get())))
+            .exec(connection)
+            .await
+            .during("freeing channels")?;
+    }
+    if !live.is_empty() {
+        let rows = live.iter().map(|session| {
+            live_sessions::Model { channel_id: session.channel_id.get(), session_id: session.id.get() }
+                .into_active_model()
+        });
+        // the same session again is no news; another one in the channel breaks the constraint
+        let same = OnConflict::column(live_sessions::Column::SessionId).do_nothing().to_owned();
+        live_sessions::Entity::insert_many(rows)
+            .on_conflict(same)
+            .exec_without_returning(connection)
+            .await
+            .during("occupying channels")?;
+    }
+    Ok(())
+}
+
+/// Rows of one statement: five values each stay far below SQLite's limit of 32,766.
+const CHUNK: usize = 1_000;
