@@ -7,7 +7,7 @@ use trivia_domain::play::PlayerState;
 use trivia_domain::ports::{AchievementProgress, AchievementRepository};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::{Repository, players, rules};
+use super::{Repository, players, rule_book};
 use crate::entity::users;
 use crate::error::During;
 
@@ -15,7 +15,7 @@ use crate::error::During;
 impl AchievementRepository for Repository {
     async fn definitions(&self) -> StoreResult<Vec<AchievementDefinition>> {
         let snapshot = self.scope.snapshot("reading achievements").await?;
-        let rules = rules::current(self.scope.core(), &*snapshot).await?;
+        let rules = rule_book::current(self.scope.core(), &*snapshot).await?;
         Ok(rules.catalog.definitions().cloned().collect())
     }
 
@@ -38,7 +38,7 @@ impl AchievementRepository for Repository {
             .into_iter()
             .map(|achievement| (achievement.achievement_id.clone(), achievement))
             .collect();
-        let rules = rules::current(self.scope.core(), &*snapshot).await?;
+        let rules = rule_book::current(self.scope.core(), &*snapshot).await?;
         Ok(rules.catalog.progress(&state))
     }
 }

@@ -7,7 +7,7 @@ use trivia_domain::play::{WorkingSet, challenge_picks};
 use trivia_domain::ports::ChallengeRepository;
 use trivia_domain::{StoreError, StoreResult};
 
-use super::{Repository, picking, questions, rows, rules};
+use super::{Repository, picking, questions, rows, rule_book};
 use crate::entity::{challenge_attempts, challenge_questions, challenges};
 use crate::error::During;
 
@@ -16,7 +16,7 @@ impl ChallengeRepository for Repository {
     async fn present(&self, kind: ChallengeKind) -> StoreResult<ChallengeId> {
         let core = self.scope.core();
         let snapshot = self.scope.snapshot("reading the calendar").await?;
-        let rules = rules::current(core, &*snapshot).await?;
+        let rules = rule_book::current(core, &*snapshot).await?;
         Ok(ChallengeId::at(kind, core.clock.now(), &rules.calendar))
     }
 

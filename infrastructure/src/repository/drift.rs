@@ -14,7 +14,7 @@ use trivia_domain::model::{Drift, UserId};
 use trivia_domain::play::{PlayerState, RuleBook, fold};
 
 use super::players::{self, Part, dimension_columns};
-use super::{rows, rules};
+use super::{rows, rule_book};
 use crate::database::{Core, Transaction};
 use crate::entity::{ledger, question_counters, users};
 use crate::error::During;
@@ -32,7 +32,7 @@ pub(crate) async fn verify(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
     loop {
         let reader = core.reader().await?;
         let moment = reader.begin().await.during("comparing with the ledger")?;
-        let rules = rules::current(core, &moment).await?;
+        let rules = rule_book::current(core, &moment).await?;
         let Some(compared) = compare_players(&moment, &rules, after).await? else {
             drifts.extend(compare_counters(&moment).await?.into_iter().flat_map(|counter| counter.drifts()));
             return Ok(drifts);
@@ -48,7 +48,7 @@ pub(crate) async fn rebuild(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
     let mut after = None;
     loop {
         let transaction = Transaction::begin(core, "rebuilding", Effects::UNKNOWN).await?;
-        let rules = rules::current(core, &*transaction).await?;
+        let rules = rule_book::current(core, &*transaction).await?;
         let Some(compared) = compare_players(&*transaction, &rules, after).await? else {
             let counters = compare_counters(&*transaction).await?;
             drifts.extend(counters.iter().flat_map(Counter::drifts));

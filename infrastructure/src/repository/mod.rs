@@ -14,6 +14,7 @@ mod users;
 pub(crate) mod drift;
 pub(crate) mod erasing;
 pub(crate) mod moves;
+mod rule_book;
 mod rules;
 
 use trivia_domain::StoreResult;

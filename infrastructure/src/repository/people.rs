@@ -14,7 +14,7 @@ use trivia_domain::ports::PeoplePort;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::players::{self, Part};
-use super::{Repository, erasing, rows, rules, sessions, users};
+use super::{Repository, erasing, rows, rule_book, sessions, users};
 use crate::entity::{game_sessions, ledger, picks, question_counters, users as user_rows};
 use crate::error::{During, bad_row};
 use crate::read_model::Effects;
@@ -65,7 +65,7 @@ impl PeoplePort for Repository {
         let writing = self.scope.write("merging two players", Effects::UNKNOWN).await?;
         let (one, one_facts) = person(&*writing, into).await?;
         let (other, other_facts) = person(&*writing, from).await?;
-        let rules = rules::current(core, &*writing).await?;
+        let rules = rule_book::current(core, &*writing).await?;
         let merged = merge(&one, one_facts, &other, other_facts, &rules)?;
         let picks = united_picks(&*writing, from, into).await?;
 

@@ -12,7 +12,7 @@ use trivia_domain::model::{
 use trivia_domain::ports::RankingRepository;
 use trivia_domain::{StoreError, StoreResult};
 
-use super::{Repository, rules};
+use super::{Repository, rule_book};
 use crate::database::Core;
 use crate::entity::{rankings, users};
 use crate::error::{During, bad_row};
@@ -53,7 +53,7 @@ impl RankingRepository for Repository {
 
     async fn rank_change(&self, period: Period, day: DayKey, user: UserId) -> StoreResult<Option<i64>> {
         let snapshot = self.scope.snapshot("comparing two periods").await?;
-        let calendar = rules::current(self.scope.core(), &*snapshot).await?.calendar;
+        let calendar = rule_book::current(self.scope.core(), &*snapshot).await?.calendar;
         let start = calendar.start(period, day);
         let mut ranks = [0; 2];
         for (rank, start) in ranks.iter_mut().zip([calendar.before(period, start), start]) {

@@ -18,7 +18,7 @@ use trivia_domain::{StoreError, StoreResult};
 
 use self::load::{load, load_facts};
 use self::store::store;
-use super::{Repository, rules};
+use super::{Repository, rule_book};
 use crate::database::{Core, Job, Scope};
 use crate::read_model::{Changed, Effects, Warm};
 
@@ -112,7 +112,7 @@ pub(crate) async fn apply(
     mut warm: Warm,
     trust: Trust,
 ) -> StoreResult<(Vec<StoreResult<Outcome>>, Effects)> {
-    let rules = rules::current(core, connection).await?;
+    let rules = rule_book::current(core, connection).await?;
     let mut touched = Touched::default();
     let mut periods = BTreeSet::new();
     for (command, at) in moves {
