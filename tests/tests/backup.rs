@@ -105,6 +105,14 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            trivia_tests::assert_verified(&self.path());
+        }
+    }
+}
+
 async fn award(database: &Database, user: i64, points: u32) -> StoreResult<()> {
     let request = AwardRequest {
         key: IdempotencyKey::new(Uuid::now_v7()),

@@ -38,6 +38,8 @@ impl Line {
 #[derive(Debug, Default)]
 pub(crate) struct Ladder {
     parts: Vec<Vec<Line>>,
+    /// The last place of each part, side by side: looking for a place in the parts would miss the cache each time.
+    lasts: Vec<Place>,
     /// Lines of each block of parts, so that counting them does not visit every part.
     blocks: Vec<usize>,
     places: HashMap<UserId, Place>,
@@ -49,14 +51,18 @@ impl Ladder {
         let mut ladder = Self {
             // half full, so that the next lines do not split each of them
             parts: lines.chunks(PART / 2).map(<[Line]>::to_vec).collect(),
+            lasts: Vec::new(),
             blocks: Vec::new(),
             places: lines.iter().map(|line| (line.user_id, line.place())).collect(),
         };
-        ladder.count_blocks();
+        ladder.index();
         ladder
     }
 
-    fn count_blocks(&mut self) {
+    /// After a part has come or gone.
+    fn index(&mut self) {
+        self.lasts.clear();
+        self.lasts.extend(self.parts.iter().filter_map(|lines| lines.last()).map(Line::place));
         self.blocks.clear();
         self.blocks.extend(self.parts.chunks(BLOCK).map(|parts| parts.iter().map(Vec::len).sum::<usize>()));
     }
@@ -101,10 +107,15 @@ impl Ladder {
         let Some(place) = self.places.remove(&user) else { return };
         let (part, at) = self.find(&place);
         self.parts[part].remove(at);
-        self.blocks[part / BLOCK] -= 1;
-        if self.parts[part].is_empty() {
-            self.parts.remove(part);
-            self.count_blocks();
+        match self.parts[part].last() {
+            Some(last) => {
+                self.lasts[part] = last.place();
+                self.blocks[part / BLOCK] -= 1;
+            }
+            None => {
+                self.parts.remove(part);
+                self.index();
+            }
         }
     }
 
@@ -112,8 +123,8 @@ impl Ladder {
         let place = line.place();
         self.places.insert(line.user_id, place);
         if self.parts.is_empty() {
-            self.parts.push(Vec::with_capacity(PART));
-            self.count_blocks();
+            self.parts.push(vec![line]);
+            return self.index();
         }
         let (mut part, mut at) = self.find(&place);
         if part == self.parts.len() {
@@ -122,17 +133,18 @@ impl Ladder {
         }
         let lines = &mut self.parts[part];
         lines.insert(at, line);
+        self.lasts[part] = self.lasts[part].max(place);
         self.blocks[part / BLOCK] += 1;
         if lines.len() >= PART {
             let second = lines.split_off(PART / 2);
             self.parts.insert(part + 1, second);
-            self.count_blocks();
+            self.index();
         }
     }
 
     /// Part and index of the first line at a place or after it.
     fn find(&self, place: &Place) -> (usize, usize) {
-        let part = self.parts.partition_point(|lines| lines.last().is_some_and(|last| last.place() < *place));
+        let part = self.lasts.partition_point(|last| last < place);
         let at = self.parts.get(part).map_or(0, |lines| lines.partition_point(|line| line.place() < *place));
         (part, at)
     }
@@ -161,7 +173,7 @@ impl Ladder {
 
     /// Competition rank of these points: one more than there are lines with more.
     fn rank(&self, points: Points) -> u64 {
-        let part = self.parts.partition_point(|lines| lines.last().is_some_and(|last| last.points > points));
+        let part = self.lasts.partition_point(|(Reverse(last), ..)| *last > points);
         let at = self.parts.get(part).map_or(0, |lines| lines.partition_point(|line| line.points > points));
         1 + self.before((part, at)) as u64
     }

@@ -22,7 +22,7 @@ use crate::database::{Moment, Watch};
 
 /// Profiles that are kept; some 250 bytes each.
 const PROFILES: usize = 200_000;
-/// Boards that are kept; some 100 bytes for each of their players.
+/// Boards that are kept or were looked at once; some 100 bytes for each player of a kept one.
 const BOARDS: usize = 8;
 
 /// What a transaction did to one player, as it is afterwards.
@@ -160,6 +160,17 @@ impl State {
         }
     }
 
+    /// Forgets the board that nobody has looked at for longest, when there are too many.
+    fn forget_oldest(&mut self) {
+        if self.boards.len() <= BOARDS {
+            return;
+        }
+        let oldest = self.boards.iter().min_by_key(|(_, (used, _))| *used).map(|(board, _)| *board);
+        if let Some(board) = oldest {
+            self.boards.remove(&board);
+        }
+    }
+
     fn ladder(&mut self, board: Board) -> Option<&Ladder> {
         if !self.is_present() {
             return None;
@@ -255,6 +266,7 @@ impl ReadModel {
         match state.boards.get_mut(&board) {
             None => {
                 state.boards.insert(board, (number, Slot::Seen));
+                state.forget_oldest();
                 None
             }
             Some((_, slot @ Slot::Seen)) => {
@@ -269,20 +281,13 @@ impl ReadModel {
     pub(crate) fn loaded(&self, loading: &Loading, mut ladder: Ladder) {
         let mut state = self.state();
         let Some((_, slot)) = state.boards.get_mut(&loading.board) else { return };
-        match slot {
-            Slot::Loading { number, missed } if *number == loading.number => {
-                for changed in missed.drain(..) {
-                    ladder.change(loading.board, &changed);
-                }
-                *slot = Slot::Ready(ladder);
+        if let Slot::Loading { number, missed } = slot
+            && *number == loading.number
+        {
+            for changed in missed.drain(..) {
+                ladder.change(loading.board, &changed);
             }
-            _ => return,
-        }
-        if state.boards.len() > BOARDS {
-            let oldest = state.boards.iter().min_by_key(|(_, (used, _))| *used).map(|(board, _)| *board);
-            if let Some(board) = oldest {
-                state.boards.remove(&board);
-            }
+            *slot = Slot::Ready(ladder);
         }
     }
 
