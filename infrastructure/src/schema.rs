@@ -4,13 +4,14 @@ use std::fs::{OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
 use serde::{Deserialize, Serialize};
 use trivia_domain::{StoreError, StoreResult};
 use trivia_migration::{Migrator, MigratorTrait};
 
 use crate::database::{DatabaseOptions, connect_existing, connect_or_create};
 use crate::error::{During, translate};
+use crate::repository::projection;
 
 /// Which migrations a database has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,12 @@ pub async fn up(options: &DatabaseOptions, steps: Option<u32>) -> StoreResult<Ve
 pub async fn down(options: &DatabaseOptions, steps: u32) -> StoreResult<Vec<String>> {
     let connection = connect_existing(options).await?;
     let reverted = change(&connection, options, async |status| {
+        if status.pending.is_empty() {
+            // an earlier schema cannot say whose facts wait
+            let transaction = connection.begin().await.during("catching up")?;
+            projection::catch_up(&transaction).await?;
+            transaction.commit().await.during("catching up")?;
+        }
         Migrator::down(&connection, Some(steps)).await.map_err(|error| translate(error, &name(options)))?;
         let now = read(&connection, options).await?;
         Ok(status.applied.into_iter().skip(now.applied.len()).rev().collect())

@@ -26,6 +26,7 @@ mod m20261122_000006_picks;
 mod m20261122_000007_rules;
 mod m20261122_000008_challenges;
 mod m20261122_000009_erasures;
+mod m20261122_000010_unprojected;
 
 /// All steps in order; `schema_version` says which ones have run.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_rules::Migration),
             Box::new(m20261122_000008_challenges::Migration),
             Box::new(m20261122_000009_erasures::Migration),
+            Box::new(m20261122_000010_unprojected::Migration),
         ]
     }
 

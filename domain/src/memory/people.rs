@@ -1,4 +1,5 @@
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -10,7 +11,7 @@ use crate::ports::{PeoplePort, PickOwner};
 
 impl State {
     fn person(&self, id: UserId) -> StoreResult<&PlayerState> {
-        self.play.players.get(&id).ok_or_else(|| StoreError::missing("user", id))
+        self.play.players.get(&id).map(Arc::as_ref).ok_or_else(|| StoreError::missing("user", id))
     }
 
     fn entries(&self, id: UserId) -> Vec<LedgerEntry> {
@@ -98,7 +99,7 @@ impl PeoplePort for Tables {
             state.remove(user);
         }
         let profile = merged.state.profile.clone();
-        state.play.players.insert(into, merged.state);
+        state.play.players.insert(into, Arc::new(merged.state));
         for (entry, receipt) in merged.entries {
             if let Fact::Answer(answer) = &entry.fact {
                 state.play.answered.insert((answer.session_id, into, answer.question_id));

@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use super::{State, Tables};
 use crate::error::{StoreError, StoreResult};
 use crate::model::{Board, ChallengeKind, ChallengeQuestion, Closing, GameSession, Question, Receipt, SessionId};
-use crate::play::{Command, Outcome, Touched, challenge_picks};
+use crate::play::{Command, Outcome, Touched, challenge_picks, question_counts};
 use crate::ports::{
     AnswerSubmission, AwardRequest, ClosePeriod, GrantRequest, PlayPort, ResetRequest, StartChallenge, StartSession,
 };
@@ -19,7 +19,7 @@ impl Tables {
         state.prepare(&touched)?;
         let State { play, rules, questions, .. } = &mut *state;
         let outcome = play.apply(command, at, rules)?;
-        questions.count(&play.take_changes().counters);
+        questions.count(&question_counts(play.take_changes().entries.iter().map(|(entry, _)| entry)));
         Ok(outcome)
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
@@ -23,12 +25,12 @@ impl State {
             for fact in self.facts(profile.user_id) {
                 fold(&mut state, &fact.entry, &rules)?;
             }
-            if state != *player {
+            if state != **player {
                 changed.push(state);
             }
         }
         let count = changed.len() as u64;
-        self.play.players.extend(changed.into_iter().map(|player| (player.profile.user_id, player)));
+        self.play.players.extend(changed.into_iter().map(|player| (player.profile.user_id, Arc::new(player))));
         self.rules = rules;
         Ok(count)
     }

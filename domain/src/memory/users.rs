@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::{State, Tables};
@@ -21,15 +23,16 @@ impl UserRepository for Tables {
 
     async fn get_or_create(&self, id: UserId) -> StoreResult<UserProfile> {
         let mut state = self.write();
-        let player = state.play.players.entry(id).or_insert_with(|| PlayerState::new(id, self.clock.now()));
+        let player = state.play.players.entry(id).or_insert_with(|| Arc::new(PlayerState::new(id, self.clock.now())));
         Ok(player.profile.clone())
     }
 
     async fn set_time_zone(&self, id: UserId, zone: TimeZone) -> StoreResult<UserProfile> {
         let mut state = self.write();
         let player = state.play.players.get_mut(&id).ok_or_else(|| StoreError::missing("user", id))?;
-        player.profile.time_zone = zone;
-        Ok(player.profile.clone())
+        let profile = &mut Arc::make_mut(player).profile;
+        profile.time_zone = zone;
+        Ok(profile.clone())
     }
 
     async fn list(&self, page: Page) -> StoreResult<Vec<UserProfile>> {

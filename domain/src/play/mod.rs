@@ -22,4 +22,4 @@ pub use merge::{Merged, merge};
 pub use picking::{Choice, choose, draw};
 pub use rule_book::RuleBook;
 pub use rules::{RULE_VERSION, points_for};
-pub use working_set::{Changes, WorkingSet};
+pub use working_set::{Changes, WorkingSet, question_counts};

@@ -1,6 +1,7 @@
 //! Judging moves: the rows that a unit of work has loaded, and what the moves changed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -20,8 +21,8 @@ const MAX_REASON: usize = 200;
 /// moves one by one and stores the [`Changes`]. A move that is refused changes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct WorkingSet {
-    /// Players.
-    pub players: HashMap<UserId, PlayerState>,
+    /// Players; shared, since a store may keep them from one set to the next.
+    pub players: HashMap<UserId, Arc<PlayerState>>,
     /// Sessions.
     pub sessions: HashMap<SessionId, GameSession>,
     /// Live session of each channel.
@@ -54,12 +55,24 @@ pub struct Changes {
     pub cleared: BTreeSet<UserId>,
     /// Sessions that are new or moved.
     pub sessions: BTreeSet<SessionId>,
-    /// How often questions were answered, and answered right.
-    pub counters: BTreeMap<QuestionId, (u64, u64)>,
     /// Challenges that are new.
     pub challenges: Vec<Challenge>,
     /// Periods that were closed now.
     pub closings: Vec<Closing>,
+}
+
+/// How often facts answer each question, and answer it right.
+#[must_use]
+pub fn question_counts<'a>(facts: impl IntoIterator<Item = &'a LedgerEntry>) -> BTreeMap<QuestionId, (u64, u64)> {
+    let mut counts = BTreeMap::new();
+    for entry in facts {
+        if let Fact::Answer(answer) = &entry.fact {
+            let (asked, right): &mut (u64, u64) = counts.entry(answer.question_id).or_default();
+            *asked += 1;
+            *right += u64::from(answer.correct);
+        }
+    }
+    counts
 }
 
 impl WorkingSet {
@@ -297,9 +310,6 @@ impl WorkingSet {
         };
         let receipt = self.record(user_id, key, Fact::Answer(fact), at, rules)?;
         self.answered.insert((session_id, user_id, question_id));
-        let (asked, right) = self.changes.counters.entry(question_id).or_default();
-        *asked += 1;
-        *right += u64::from(correct);
         Ok(receipt)
     }
 
@@ -328,11 +338,11 @@ impl WorkingSet {
         rules: &RuleBook,
     ) -> StoreResult<Receipt> {
         // folded on a copy, so that an overflow half-way leaves nothing behind
-        let mut player = self.player(user)?.clone();
+        let mut player = PlayerState::clone(self.player(user)?);
         let day = player.profile.time_zone.day(at);
         let entry = LedgerEntry { user_id: user, seq: player.profile.last_seq + 1, key, at, day, fact };
         let receipt = fold(&mut player, &entry, rules)?;
-        self.players.insert(user, player);
+        self.players.insert(user, Arc::new(player));
         if entry.fact == Fact::Reset {
             self.changes.cleared.insert(user);
         }
@@ -362,7 +372,7 @@ impl WorkingSet {
     }
 
     fn player(&self, id: UserId) -> StoreResult<&PlayerState> {
-        self.players.get(&id).ok_or_else(|| StoreError::missing("user", id))
+        self.players.get(&id).map(Arc::as_ref).ok_or_else(|| StoreError::missing("user", id))
     }
 
     fn session(&self, id: SessionId) -> StoreResult<&GameSession> {

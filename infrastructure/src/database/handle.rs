@@ -14,7 +14,8 @@ use trivia_domain::ports::{
 
 use super::core::{Core, Pools};
 use super::writer::{self, Job};
-use super::{DatabaseOptions, Monitor, Scope, health, stats};
+use super::{DatabaseOptions, Monitor, Scope, health, settle, stats};
+use crate::read_model::Whose;
 use crate::repository::{Repository, drift};
 
 /// Moves that may wait for the writer before a caller has to.
@@ -130,6 +131,7 @@ impl MaintenancePort for Database {
     }
 
     async fn close(&self) -> StoreResult<()> {
+        settle(&self.core, Whose::Everybody).await?;
         self.core.model.follow(None);
         // the write lock is granted when nobody uses a connection any more
         match self.core.pools.write().await.take() {

@@ -10,7 +10,7 @@ use trivia_domain::{StoreError, StoreResult};
 use super::connect::pragma;
 use super::core::Core;
 use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar, tables};
-use super::transaction::Transaction;
+use super::transaction::{Needs, Transaction};
 use crate::entity::maintenance_runs;
 use crate::error::During;
 use crate::read_model::Effects;
@@ -126,7 +126,7 @@ async fn remember(core: &Arc<Core>, outcome: &CheckOutcome) -> StoreResult<()> {
             maintenance_runs::Column::Detail,
         ])
         .to_owned();
-    let transaction = Transaction::begin(core, "remembering a check", Effects::NONE).await?;
+    let transaction = Transaction::begin(core, "remembering a check", Needs::Nothing, Effects::NONE).await?;
     maintenance_runs::Entity::insert(row.into_active_model())
         .on_conflict(replace)
         .exec_without_returning(&*transaction)

@@ -82,6 +82,12 @@ pub struct DatabaseOptions {
     pub busy_timeout: Duration,
     /// What an acknowledged write survives. Default [`Durability::Full`].
     pub durability: Durability,
+    /// How long what follows from an answer (points of a profile, ranks, achievements) may be in the ledger
+    /// and in memory only while moves come without a pause. Nobody sees a difference: reads through the ports
+    /// find everything that was acknowledged, in every process, and a crash loses nothing. But while one process
+    /// writes without a pause, a read in another one makes it catch up first; where that is common, zero stores
+    /// everything with each answer. Default 5 seconds.
+    pub projection_delay: Duration,
     /// From when on an operation is logged as slow. Default 5 seconds, as in the original.
     pub slow_after: Duration,
     /// Whether every statement is logged, with its time, at level info; it costs more than most
@@ -100,6 +106,7 @@ impl DatabaseOptions {
             readers: 4,
             busy_timeout: Duration::from_secs(5),
             durability: Durability::Full,
+            projection_delay: Duration::from_secs(5),
             slow_after: Duration::from_secs(5),
             log_statements: false,
             backup_dir: None,

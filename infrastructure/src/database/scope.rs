@@ -6,10 +6,11 @@ use tokio::sync::{OwnedRwLockReadGuard, mpsc};
 use trivia_domain::StoreResult;
 
 use super::core::{Core, Pools};
-use super::transaction::{Timer, Transaction};
+use super::projector::settle;
+use super::transaction::{Needs, Timer, Transaction};
 use super::writer::Job;
 use crate::error::During;
-use crate::read_model::{Effects, ReadModel};
+use crate::read_model::{Effects, ReadModel, Whose};
 
 /// Where a repository works: on the store, where each call stands alone, or inside one transaction.
 pub(crate) enum Scope {
@@ -20,7 +21,7 @@ pub(crate) enum Scope {
 impl Scope {
     /// A new transaction.
     pub(crate) async fn work(core: &Arc<Core>) -> StoreResult<Self> {
-        let transaction = Transaction::begin(core, "a unit of work", Effects::NONE).await?;
+        let transaction = Transaction::begin(core, "a unit of work", Needs::Everything, Effects::NONE).await?;
         Ok(Self::Work { core: Arc::clone(core), transaction })
     }
 
@@ -63,11 +64,20 @@ impl Scope {
         }
     }
 
+    /// Makes sure that what is read next shows all facts of a player, or of everybody.
+    pub(crate) async fn settle(&self, whose: Whose) -> StoreResult<()> {
+        match self {
+            Self::Store { core, .. } => settle(core, whose).await,
+            // it began with everything projected
+            Self::Work { .. } => Ok(()),
+        }
+    }
+
     /// For changes: [`Writing::commit`] makes them last, dropping undoes them. Inside a unit of work
     /// both are left to its end. `effects` are what they do to the read model.
-    pub(crate) async fn write(&self, what: &'static str, effects: Effects) -> StoreResult<Writing<'_>> {
+    pub(crate) async fn write(&self, what: &'static str, needs: Needs, effects: Effects) -> StoreResult<Writing<'_>> {
         match self {
-            Self::Store { core, .. } => Ok(Writing::Own(Transaction::begin(core, what, effects).await?)),
+            Self::Store { core, .. } => Ok(Writing::Own(Transaction::begin(core, what, needs, effects).await?)),
             Self::Work { transaction, .. } => {
                 transaction.tell(effects);
                 Ok(Writing::Joined(transaction))

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, EntityTrait, Statement};
 use trivia_domain::StoreResult;
@@ -6,16 +7,19 @@ use trivia_domain::ports::{BackupService, DatabaseStats, PoolStats};
 
 use super::connect::pragma;
 use super::core::{Core, Pools};
+use super::projector::settle;
 use crate::backup::SqliteBackups;
 use crate::entity::{maintenance_runs, question_groups};
 use crate::error::During;
+use crate::read_model::Whose;
 use crate::schema;
 
 /// Name under which the last integrity check is remembered.
 pub(super) const INTEGRITY_CHECK: &str = "integrity_check";
 
 /// Figures about the database.
-pub(super) async fn stats(core: &Core) -> StoreResult<DatabaseStats> {
+pub(super) async fn stats(core: &Arc<Core>) -> StoreResult<DatabaseStats> {
+    settle(core, Whose::Everybody).await?;
     // before the reader is taken: asking twice would wait for ever behind a restore that waits for the first
     let idle = core.pools.read().await.as_ref().map_or(0, Pools::idle);
     let reader = core.reader().await?;

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use trivia_domain::model::UserId;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::core::{Core, WriterGuard};
 use super::retry;
 use crate::error::translate;
-use crate::read_model::{Effects, Flight};
+use crate::read_model::{Effects, Flight, Warm};
+use crate::repository::projection;
 
 /// The one transaction that may write at a time.
 pub(crate) struct Transaction {
@@ -22,9 +24,27 @@ pub(crate) struct Transaction {
     timer: Timer,
 }
 
+/// Which of the facts that wait a transaction must find projected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// None: it neither reads nor changes what is derived.
+    Nothing,
+    /// Those that the writer has not at hand.
+    AtHand,
+    /// Those of a player.
+    Player(UserId),
+    /// All.
+    Everything,
+}
+
 impl Transaction {
     /// Begins one that does nothing to the read model but `effects`, and what it is told of later.
-    pub(crate) async fn begin(core: &Arc<Core>, what: &'static str, effects: Effects) -> StoreResult<Self> {
+    pub(crate) async fn begin(
+        core: &Arc<Core>,
+        what: &'static str,
+        needs: Needs,
+        effects: Effects,
+    ) -> StoreResult<Self> {
         let guard = core.writer().await?;
         let options = || TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -34,7 +54,43 @@ impl Transaction {
         let begun = begun.map_err(|error| translate(error, &core.name()));
         core.monitor.observe(&begun, || core.clock.now());
         let (inner, flight) = (begun?, core.model.begin());
-        Ok(Self { inner, flight, effects: Mutex::new(effects), guard, timer: Timer::start(core, what) })
+        let timer = Timer::start(core, what);
+        let mut transaction = Self { inner, flight, effects: Mutex::new(effects), guard, timer };
+        transaction.meet(needs).await?;
+        Ok(transaction)
+    }
+
+    /// Projects what must not wait.
+    async fn meet(&mut self, needs: Needs) -> StoreResult<()> {
+        if needs == Needs::Nothing {
+            return Ok(());
+        }
+        let Self { inner, flight, timer, .. } = self;
+        let Some(warm) = flight.warm() else {
+            projection::catch_up(&*inner).await?;
+            flight.caught_up();
+            return Ok(());
+        };
+        let ids: Vec<_> = match needs {
+            Needs::Nothing | Needs::AtHand => return Ok(()),
+            Needs::Player(id) => warm.pending().contains_key(&id).then_some(id).into_iter().collect(),
+            Needs::Everything => warm.pending().keys().copied().collect(),
+        };
+        if !ids.is_empty() {
+            projection::project(&timer.core, &*inner, warm, &ids).await?;
+            self.tell(Effects::projected(ids));
+        }
+        Ok(())
+    }
+
+    /// The connection, and what the writer has at hand.
+    pub(crate) fn parts(&mut self) -> (&DatabaseTransaction, Option<&mut Warm>) {
+        (&self.inner, self.flight.warm())
+    }
+
+    /// Whether what the writer has at hand will still be there for the next transaction.
+    pub(crate) const fn is_remembered(&self) -> bool {
+        self.flight.is_remembered()
     }
 
     /// Adds to what the transaction does to the read model.

@@ -1,6 +1,7 @@
 //! Group commit: the moves that wait are judged together and share one transaction.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
@@ -8,13 +9,20 @@ use trivia_domain::play::{Command, Outcome};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::core::Core;
-use super::transaction::Transaction;
+use super::projector::project;
+use super::transaction::{Needs, Transaction};
 use crate::error::repeat;
-use crate::read_model::Effects;
-use crate::repository::moves::{self, Trust};
+use crate::read_model::{Effects, Whose};
+use crate::repository::moves::{self, Projection, Trust};
 
 /// Most moves of one transaction.
 const BATCH: usize = 256;
+/// Most players whose facts may wait, some 4 kB each.
+const PENDING: usize = 16_384;
+/// After how long without a move facts wait no longer.
+const IDLE: Duration = Duration::from_millis(10);
+/// How long the writer leaves a projection alone that has failed.
+const REST: Duration = Duration::from_secs(1);
 
 /// A move and who waits for it.
 pub(crate) struct Job {
@@ -24,14 +32,38 @@ pub(crate) struct Job {
 }
 
 /// Serves moves until nobody can send one any more. A batch is what waits: a single caller is
-/// never delayed to form one.
+/// never delayed to form one. What follows from the facts is projected when there is nothing else to do,
+/// or when it has waited long enough.
 pub(crate) async fn run(core: Arc<Core>, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(BATCH);
-    while jobs.recv_many(&mut batch, BATCH).await > 0 {
-        let waiting = std::mem::take(&mut batch);
-        // a task of its own, so that a panic fails this batch and not the writer
-        if let Err(error) = tokio::spawn(serve(Arc::clone(&core), waiting)).await {
-            tracing::error!(%error, "a batch of moves failed");
+    let mut rest = Instant::now();
+    loop {
+        let waits = core.model.waiting();
+        let received = jobs.recv_many(&mut batch, BATCH);
+        let received = match waits {
+            None => Ok(received.await),
+            Some(_) => tokio::time::timeout(IDLE, received).await,
+        };
+        let is_idle = received.is_err();
+        match received {
+            Ok(0) => return,
+            Ok(_) => {
+                let waiting = std::mem::take(&mut batch);
+                // a task of its own, so that a panic fails this batch and not the writer
+                if let Err(error) = tokio::spawn(serve(Arc::clone(&core), waiting)).await {
+                    tracing::error!(%error, "a batch of moves failed");
+                }
+            }
+            Err(_) => {}
+        }
+        let Some((since, players)) = core.model.waiting() else { continue };
+        let is_due = is_idle || players > PENDING || since.elapsed() >= core.options.projection_delay;
+        if is_due && Instant::now() >= rest {
+            if let Err(error) = project(&core, Whose::Everybody, Instant::now()).await {
+                // nothing is lost: the facts are in the ledger
+                tracing::warn!(%error, players, "what follows from the newest facts could not be stored yet");
+                rest = Instant::now() + REST;
+            }
         }
     }
 }
@@ -76,8 +108,15 @@ async fn attempt(
     moves: &[(&Command, DateTime<Utc>)],
     trust: Trust,
 ) -> StoreResult<Vec<StoreResult<Outcome>>> {
-    let transaction = Transaction::begin(core, "moves", Effects::NONE).await?;
-    let applied = moves::apply(&*transaction, core, moves, core.model.take_warm(), trust).await;
+    // closing a period counts its players, starting over clears tables
+    let is_rare = |command: &Command| matches!(command, Command::Close(_) | Command::Reset(_));
+    let at_once = moves.iter().any(|(command, _)| is_rare(command));
+    let needs = if at_once { Needs::Everything } else { Needs::AtHand };
+    let mut transaction = Transaction::begin(core, "moves", needs, Effects::NONE).await?;
+    let waits = !at_once && transaction.is_remembered() && !core.options.projection_delay.is_zero();
+    let projection = if waits { Projection::Later } else { Projection::Now };
+    let (connection, warm) = transaction.parts();
+    let applied = moves::apply(connection, core, moves, warm, trust, projection).await;
     if trust == Trust::Nothing {
         core.monitor.observe(&applied, || core.clock.now());
     }

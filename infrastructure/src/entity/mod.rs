@@ -20,6 +20,7 @@ pub(crate) mod questions;
 pub(crate) mod rankings;
 pub(crate) mod rule_book;
 pub(crate) mod session_questions;
+pub(crate) mod unprojected;
 pub(crate) mod user_achievements;
 pub(crate) mod user_tallies;
 pub(crate) mod users;

@@ -8,6 +8,7 @@ mod warm;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use hashlink::LruCache;
 use trivia_domain::StoreResult;
@@ -17,7 +18,7 @@ use trivia_domain::model::{
 use trivia_domain::play::PlayerState;
 
 pub(crate) use self::ladder::{Ladder, Line};
-pub(crate) use self::warm::{Known, Needed, Warm};
+pub(crate) use self::warm::{Known, Leftover, Needed, Player, Warm};
 use crate::database::{Moment, Watch};
 
 /// Profiles that are kept; some 250 bytes each.
@@ -51,6 +52,8 @@ impl Changed {
 pub(crate) struct Effects {
     /// The players whom it changed; `None` when it may have changed anything.
     players: Option<Vec<Changed>>,
+    /// Those whose facts wait no more.
+    projected: Vec<UserId>,
     warm: Warmth,
 }
 
@@ -58,26 +61,36 @@ pub(crate) struct Effects {
 enum Warmth {
     /// Nothing.
     Stays,
-    /// These are the rows now.
-    Now(Box<Warm>),
+    /// These are new or changed.
+    Left(Box<Leftover>),
     /// Something.
     Gone,
 }
 
 impl Effects {
     /// Nothing that is kept here.
-    pub(crate) const NONE: Self = Self { players: Some(Vec::new()), warm: Warmth::Stays };
+    pub(crate) const NONE: Self = Self { players: Some(Vec::new()), projected: Vec::new(), warm: Warmth::Stays };
     /// Sessions, but no players.
-    pub(crate) const SESSIONS: Self = Self { players: Some(Vec::new()), warm: Warmth::Gone };
+    pub(crate) const SESSIONS: Self = Self { players: Some(Vec::new()), projected: Vec::new(), warm: Warmth::Gone };
     /// Anything.
-    pub(crate) const UNKNOWN: Self = Self { players: None, warm: Warmth::Gone };
+    pub(crate) const UNKNOWN: Self = Self { players: None, projected: Vec::new(), warm: Warmth::Gone };
 
-    /// These players and what belongs to them; the writer has `warm` at hand then.
-    pub(crate) fn on(players: Vec<Changed>, warm: Option<Warm>) -> Self {
-        Self { players: Some(players), warm: warm.map_or(Warmth::Gone, |warm| Warmth::Now(Box::new(warm))) }
+    /// These players; what else the writer has at hand may be wrong then.
+    pub(crate) const fn on(players: Vec<Changed>) -> Self {
+        Self { players: Some(players), projected: Vec::new(), warm: Warmth::Gone }
     }
 
-    /// The same, but the rows at hand are not to be kept.
+    /// These players, and what a batch leaves at hand.
+    pub(crate) fn of_moves(players: Vec<Changed>, left: Leftover) -> Self {
+        Self { players: Some(players), projected: Vec::new(), warm: Warmth::Left(Box::new(left)) }
+    }
+
+    /// The facts of these players are projected.
+    pub(crate) const fn projected(projected: Vec<UserId>) -> Self {
+        Self { players: Some(Vec::new()), projected, warm: Warmth::Stays }
+    }
+
+    /// The same, but nothing is left at hand.
     pub(crate) fn without_rows(self) -> Self {
         Self { warm: Warmth::Gone, ..self }
     }
@@ -88,10 +101,27 @@ impl Effects {
             (Some(all), Some(more)) => all.extend(more),
             _ => self.players = None,
         }
+        self.projected.extend(more.projected);
         if !matches!(more.warm, Warmth::Stays) {
             self.warm = more.warm;
         }
     }
+}
+
+/// Whose facts are asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Player(UserId),
+    Everybody,
+}
+
+/// Whether facts wait to be projected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behind {
+    Nothing,
+    Something,
+    /// Only the file knows: another process has written, or nobody here has yet.
+    Unknown(Option<Moment>),
 }
 
 /// A board on its way into the model.
@@ -116,20 +146,33 @@ struct State {
     watch: Option<Watch>,
     /// What the content is right for.
     moment: Option<Moment>,
-    /// A transaction of this process is under way, so a new moment may be its own.
+    /// A transaction of this process is under way, so a new moment can only be its own.
     writing: bool,
     profiles: Option<LruCache<UserId, UserProfile>>,
+    /// Whether `behind` is all that the file lists.
+    knows: bool,
+    /// Players whose newest facts are in the ledger only.
+    behind: HashMap<UserId, Arc<PlayerState>>,
+    /// Since when the first of those facts waits.
+    since: Option<Instant>,
+    /// What the writer has at hand, while it does not write.
     warm: Option<Box<Warm>>,
     boards: HashMap<Board, (u64, Slot)>,
     /// Grows with each use, so that the board is found that nobody looks at.
     uses: u64,
+    /// Grows each time the content is dropped.
+    generation: u64,
 }
 
 impl State {
     /// Whether the content is right now. After a commit of another process it is dropped.
     fn is_present(&mut self) -> bool {
+        if self.writing {
+            // nobody has been told of the transaction under way
+            return self.moment.is_some();
+        }
         let now = self.watch.as_ref().and_then(Watch::now);
-        if now.is_some() && now != self.moment && !self.writing {
+        if now.is_some() && now != self.moment {
             self.start_over(now);
         }
         now.is_some() && now == self.moment
@@ -139,7 +182,11 @@ impl State {
         self.moment = moment;
         self.boards.clear();
         self.profiles = None;
+        self.knows = false;
+        self.behind.clear();
+        self.since = None;
         self.warm = None;
+        self.generation += 1;
     }
 
     fn profiles(&mut self) -> &mut LruCache<UserId, UserProfile> {
@@ -204,16 +251,38 @@ impl ReadModel {
     /// A transaction of this process may write from now on, and nobody else.
     pub(crate) fn begin(self: &Arc<Self>) -> Flight {
         let mut state = self.state();
-        state.is_present();
+        let knows = state.is_present() && state.knows;
         state.writing = true;
-        Flight(Arc::clone(self))
+        let warm = knows.then(|| state.warm.take().unwrap_or_default());
+        let is_remembered = state.watch.is_some();
+        Flight { model: Arc::clone(self), warm, generation: state.generation, is_remembered }
     }
 
-    /// The rows that the writer has at hand, for the transaction under way; [`Flight::land`] gives them back.
-    pub(crate) fn take_warm(&self) -> Warm {
+    /// Whether facts wait that were recorded at an instant or before.
+    pub(crate) fn behind(&self, whose: Whose, until: Instant) -> Behind {
         let mut state = self.state();
-        let warm = if state.is_present() { state.warm.take() } else { None };
-        warm.map_or_else(Warm::default, |warm| *warm)
+        if !state.is_present() || !state.knows {
+            return Behind::Unknown(state.moment);
+        }
+        let waits = match whose {
+            Whose::Player(id) => state.behind.contains_key(&id),
+            Whose::Everybody => state.since.is_some_and(|since| since <= until),
+        };
+        if waits { Behind::Something } else { Behind::Nothing }
+    }
+
+    /// The file lists nobody whose facts wait, and did not at this moment.
+    pub(crate) fn nothing_is_behind(&self, moment: Option<Moment>) {
+        let mut state = self.state();
+        if state.is_present() && !state.writing && state.moment == moment {
+            state.knows = true;
+        }
+    }
+
+    /// Since when the first fact waits, and of how many players facts do.
+    pub(crate) fn waiting(&self) -> Option<(Instant, usize)> {
+        let state = self.state();
+        Some((state.since?, state.behind.len()))
     }
 
     /// The profile, if it is known here.
@@ -221,6 +290,9 @@ impl ReadModel {
         let mut state = self.state();
         if !state.is_present() {
             return None;
+        }
+        if let Some(player) = state.behind.get(&id) {
+            return Some(player.profile.clone());
         }
         state.profiles().get(&id).cloned()
     }
@@ -298,14 +370,36 @@ impl ReadModel {
 }
 
 /// A transaction under way. Dropped without [`Flight::land`], it has changed nothing, or nobody knows.
-pub(crate) struct Flight(Arc<ReadModel>);
+pub(crate) struct Flight {
+    model: Arc<ReadModel>,
+    /// What the writer has at hand; `None` when only the file knows whose facts wait.
+    warm: Option<Box<Warm>>,
+    generation: u64,
+    is_remembered: bool,
+}
 
 impl Flight {
+    /// Whether what the writer has at hand will still be there for the next transaction.
+    pub(crate) const fn is_remembered(&self) -> bool {
+        self.is_remembered
+    }
+
+    /// What the writer has at hand; `None` when only the file knows whose facts wait.
+    pub(crate) fn warm(&mut self) -> Option<&mut Warm> {
+        self.warm.as_deref_mut()
+    }
+
+    /// In the file, nobody's facts wait any more.
+    pub(crate) fn caught_up(&mut self) {
+        self.warm = Some(Box::default());
+    }
+
     /// The transaction has committed, and nobody else could since.
-    pub(crate) fn land(self, effects: Effects) {
-        let mut state = self.0.state();
+    pub(crate) fn land(mut self, effects: Effects) {
+        let warm = self.warm.take();
+        let mut state = self.model.state();
         let now = state.watch.as_ref().and_then(Watch::now);
-        let Effects { players, warm } = effects;
+        let Effects { players, projected, warm: warmth } = effects;
         match (state.moment, now, players) {
             // nothing was written
             (Some(before), Some(after), _) if after == before => {}
@@ -317,16 +411,34 @@ impl Flight {
             }
             _ => return state.start_over(now),
         }
-        match warm {
-            Warmth::Stays => {}
-            Warmth::Now(warm) => state.warm = Some(warm),
-            Warmth::Gone => state.warm = None,
+        let Some(mut warm) = warm else { return };
+        warm.projected(&projected);
+        for id in &projected {
+            state.behind.remove(id);
         }
+        match warmth {
+            Warmth::Stays => {}
+            Warmth::Gone => warm.forget(),
+            Warmth::Left(left) => {
+                let behind = left.facts.keys().filter_map(|id| Some((*id, Arc::clone(&left.players.get(id)?.state))));
+                state.behind.extend(behind);
+                warm.keep(*left, Instant::now());
+            }
+        }
+        state.since = warm.pending().front().map(|(_, pending)| pending.since);
+        state.warm = Some(warm);
+        state.knows = true;
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.0.state().writing = false;
+        let mut state = self.model.state();
+        state.writing = false;
+        if let Some(warm) = self.warm.take()
+            && state.generation == self.generation
+        {
+            state.warm = Some(warm);
+        }
     }
 }

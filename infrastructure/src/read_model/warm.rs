@@ -1,15 +1,18 @@
-//! What the writer has at hand: the rows that the last batches touched.
+//! What the writer has at hand: the rows that the last batches touched, and the facts that wait to be
+//! projected.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
-use hashlink::LruCache;
+use hashlink::{LinkedHashMap, LruCache};
 use trivia_domain::model::{
-    Category, ChallengeId, DayKey, GameSession, Period, QuestionContent, QuestionId, SessionId, UserId,
+    Category, ChallengeId, DayKey, GameSession, LedgerEntry, Period, QuestionContent, QuestionId, Receipt, SessionId,
+    UserId,
 };
 use trivia_domain::play::PlayerState;
 
-/// Players that are kept, some 3 kB each.
+/// Players that are kept beside those whose facts wait, some 3 kB each.
 const PLAYERS: usize = 16_384;
 /// Sessions and versions of questions that are kept.
 const OTHERS: usize = 4_096;
@@ -31,35 +34,71 @@ pub(crate) struct Needed<'a> {
 }
 
 impl Known {
-    fn has(&self, needed: &Needed<'_>, periods: &BTreeSet<(Period, DayKey)>) -> bool {
+    pub(crate) fn has(&self, needed: &Needed<'_>, periods: &BTreeSet<(Period, DayKey)>) -> bool {
         needed.categories.iter().all(|category| self.categories.contains(*category))
             && needed.challenges.iter().all(|challenge| self.challenges.contains(challenge))
             && periods.is_subset(&self.periods)
     }
+
+    /// What both know.
+    pub(crate) fn and(&self, more: &Self) -> Self {
+        Self {
+            categories: self.categories.union(&more.categories).cloned().collect(),
+            periods: self.periods.union(&more.periods).copied().collect(),
+            challenges: self.challenges.union(&more.challenges).copied().collect(),
+        }
+    }
+}
+
+/// A player as the ledger leaves him.
+#[derive(Debug, Clone)]
+pub(crate) struct Player {
+    pub(crate) state: Arc<PlayerState>,
+    pub(crate) known: Arc<Known>,
+}
+
+/// A player whose newest facts are in the ledger only.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) player: Player,
+    pub(crate) facts: Vec<(LedgerEntry, Receipt)>,
+    /// Since when the first of them waits.
+    pub(crate) since: Instant,
+}
+
+/// What a batch leaves at hand.
+#[derive(Debug, Default)]
+pub(crate) struct Leftover {
+    pub(crate) players: HashMap<UserId, Player>,
+    /// New facts that wait, in order.
+    pub(crate) facts: BTreeMap<UserId, Vec<(LedgerEntry, Receipt)>>,
+    pub(crate) sessions: HashMap<SessionId, GameSession>,
+    pub(crate) contents: HashMap<(QuestionId, u32), QuestionContent>,
 }
 
 /// Rows as they are after the last batch.
 pub(crate) struct Warm {
-    players: LruCache<UserId, (PlayerState, Arc<Known>)>,
+    players: LruCache<UserId, Player>,
+    /// Those who wait longest come first.
+    pending: LinkedHashMap<UserId, Pending>,
     sessions: LruCache<SessionId, GameSession>,
     contents: LruCache<(QuestionId, u32), QuestionContent>,
 }
 
 impl Default for Warm {
     fn default() -> Self {
-        Self { players: LruCache::new(PLAYERS), sessions: LruCache::new(OTHERS), contents: LruCache::new(OTHERS) }
+        Self {
+            players: LruCache::new(PLAYERS),
+            pending: LinkedHashMap::new(),
+            sessions: LruCache::new(OTHERS),
+            contents: LruCache::new(OTHERS),
+        }
     }
 }
 
 impl Warm {
-    /// Takes a player out who is known well enough.
-    pub(crate) fn take_player(
-        &mut self,
-        id: UserId,
-        needed: &Needed<'_>,
-        periods: &BTreeSet<(Period, DayKey)>,
-    ) -> Option<(PlayerState, Arc<Known>)> {
-        self.players.remove(&id).filter(|(_, known)| known.has(needed, periods))
+    pub(crate) fn player(&mut self, id: UserId) -> Option<Player> {
+        self.pending.get(&id).map(|pending| &pending.player).or_else(|| self.players.get(&id)).cloned()
     }
 
     pub(crate) fn session(&mut self, id: SessionId) -> Option<GameSession> {
@@ -70,17 +109,47 @@ impl Warm {
         self.contents.get(&(id, version)).cloned()
     }
 
+    /// Those whose facts wait, longest first.
+    pub(crate) const fn pending(&self) -> &LinkedHashMap<UserId, Pending> {
+        &self.pending
+    }
+
+    /// The facts of these players wait no more.
+    pub(super) fn projected(&mut self, ids: &[UserId]) {
+        for id in ids {
+            if let Some(pending) = self.pending.remove(id) {
+                self.players.insert(*id, pending.player);
+            }
+        }
+    }
+
+    /// Forgets everything that can be read again.
+    pub(super) fn forget(&mut self) {
+        self.players.clear();
+        self.sessions.clear();
+        self.contents.clear();
+    }
+
     /// Keeps what a batch has left.
-    pub(crate) fn keep(
-        &mut self,
-        players: HashMap<UserId, PlayerState>,
-        known: &HashMap<UserId, Arc<Known>>,
-        sessions: HashMap<SessionId, GameSession>,
-        contents: HashMap<(QuestionId, u32), QuestionContent>,
-    ) {
+    pub(super) fn keep(&mut self, left: Leftover, now: Instant) {
+        let Leftover { mut players, facts, sessions, contents } = left;
+        for (id, facts) in facts {
+            let Some(player) = players.remove(&id) else { continue };
+            match self.pending.get_mut(&id) {
+                Some(pending) => {
+                    pending.player = player;
+                    pending.facts.extend(facts);
+                }
+                None => {
+                    self.players.remove(&id);
+                    self.pending.insert(id, Pending { player, facts, since: now });
+                }
+            }
+        }
         for (id, player) in players {
-            if let Some(known) = known.get(&id) {
-                self.players.insert(id, (player, Arc::clone(known)));
+            match self.pending.get_mut(&id) {
+                Some(pending) => pending.player = player,
+                None => drop(self.players.insert(id, player)),
             }
         }
         for (id, session) in sessions {

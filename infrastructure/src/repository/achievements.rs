@@ -10,6 +10,7 @@ use trivia_domain::{StoreError, StoreResult};
 use super::{Repository, players, rule_book};
 use crate::entity::users;
 use crate::error::During;
+use crate::read_model::Whose;
 
 #[async_trait]
 impl AchievementRepository for Repository {
@@ -20,6 +21,7 @@ impl AchievementRepository for Repository {
     }
 
     async fn of(&self, user: UserId) -> StoreResult<Vec<UserAchievement>> {
+        self.scope.settle(Whose::Player(user)).await?;
         let reading = self.scope.read("reading achievements").await?;
         let mut unlocked = players::achievements(&reading.connection(), user).await?;
         unlocked.sort_by_key(|achievement| Reverse(achievement.seq));
@@ -27,6 +29,7 @@ impl AchievementRepository for Repository {
     }
 
     async fn progress(&self, user: UserId) -> StoreResult<Vec<AchievementProgress>> {
+        self.scope.settle(Whose::Player(user)).await?;
         let snapshot = self.scope.snapshot("reading achievement progress").await?;
         let mut found = users::Entity::find_by_id(user.get()).all(&*snapshot).await.during("finding a user")?;
         let profile = UserProfile::try_from(found.pop().ok_or_else(|| StoreError::missing("user", user))?)?;

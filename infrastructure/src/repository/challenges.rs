@@ -10,6 +10,7 @@ use trivia_domain::{StoreError, StoreResult};
 use super::{Repository, picking, questions, rows, rule_book};
 use crate::entity::{challenge_attempts, challenge_questions, challenges};
 use crate::error::During;
+use crate::read_model::Whose;
 
 #[async_trait]
 impl ChallengeRepository for Repository {
@@ -26,6 +27,7 @@ impl ChallengeRepository for Repository {
     }
 
     async fn attempt(&self, user: UserId, id: ChallengeId) -> StoreResult<Option<ChallengeAttempt>> {
+        self.scope.settle(Whose::Player(user)).await?;
         let reading = self.scope.read("reading an attempt at a challenge").await?;
         let key = (user.get(), id.kind.as_str().to_owned(), id.starts_on.date());
         let found = challenge_attempts::Entity::find_by_id(key).all(&reading.connection()).await;
@@ -33,6 +35,7 @@ impl ChallengeRepository for Repository {
     }
 
     async fn history(&self, user: UserId, kind: ChallengeKind, limit: u32) -> StoreResult<Vec<ChallengeAttempt>> {
+        self.scope.settle(Whose::Player(user)).await?;
         let reading = self.scope.read("reading attempts at challenges").await?;
         challenge_attempts::Entity::find()
             .filter(challenge_attempts::Column::UserId.eq(user.get()))

@@ -14,11 +14,11 @@ use trivia_domain::model::{Drift, UserId};
 use trivia_domain::play::{PlayerState, RuleBook, fold};
 
 use super::players::{self, Part, dimension_columns};
-use super::{rows, rule_book};
-use crate::database::{Core, Transaction};
+use super::{projection, rows, rule_book};
+use crate::database::{Core, Needs, Transaction, settle};
 use crate::entity::{ledger, question_counters, users};
 use crate::error::During;
-use crate::read_model::Effects;
+use crate::read_model::{Effects, Whose};
 
 /// Players that are compared at a time.
 const PLAYERS: u64 = 200;
@@ -27,6 +27,7 @@ const FACTS: u64 = 2_000;
 
 /// Compares everything. Each group of players is read at one moment, so others may go on writing.
 pub(crate) async fn verify(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
+    settle(core, Whose::Everybody).await?;
     let mut drifts = Vec::new();
     let mut after = None;
     loop {
@@ -47,7 +48,7 @@ pub(crate) async fn rebuild(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
     let mut drifts = Vec::new();
     let mut after = None;
     loop {
-        let transaction = Transaction::begin(core, "rebuilding", Effects::UNKNOWN).await?;
+        let transaction = Transaction::begin(core, "rebuilding", Needs::Everything, Effects::UNKNOWN).await?;
         let rules = rule_book::current(core, &*transaction).await?;
         let Some(compared) = compare_players(&*transaction, &rules, after).await? else {
             let counters = compare_counters(&*transaction).await?;
@@ -106,11 +107,13 @@ async fn compare_players(
     let Some(last) = ids.last().copied() else { return Ok(None) };
     let ids = ids.into_iter().map(UserId::new).collect::<StoreResult<BTreeSet<_>>>()?;
     let stored = players::load(connection, &ids, Part::Whole).await?;
+    let behind = projection::behind(connection, &ids).await?;
     let mut compared = Compared { last, drifts: Vec::new(), mended: Vec::new() };
     for id in ids {
         let Some(stored) = stored.get(&id) else { continue };
-        let folded = replay(connection, stored, rules).await?;
-        if folded != *stored {
+        let until = behind.contains(&id).then_some(stored.profile.last_seq);
+        let folded = replay(connection, stored, until, rules).await?;
+        if folded != **stored {
             compared.drifts.extend(differences(stored, &folded)?);
             compared.mended.push(folded);
         }
@@ -118,8 +121,13 @@ async fn compare_players(
     Ok(Some(compared))
 }
 
-/// What the ledger makes of a player.
-async fn replay(connection: &impl ConnectionTrait, stored: &PlayerState, rules: &RuleBook) -> StoreResult<PlayerState> {
+/// What the ledger makes of a player; newer facts than `until` are not looked at.
+async fn replay(
+    connection: &impl ConnectionTrait,
+    stored: &PlayerState,
+    until: Option<u64>,
+    rules: &RuleBook,
+) -> StoreResult<PlayerState> {
     let id = stored.profile.user_id;
     let mut state = PlayerState::new(id, stored.profile.created_at);
     // a setting, no fact
@@ -128,6 +136,7 @@ async fn replay(connection: &impl ConnectionTrait, stored: &PlayerState, rules: 
         let facts = ledger::Entity::find()
             .filter(ledger::Column::UserId.eq(id.get()))
             .filter(ledger::Column::Seq.gt(rows::stored(state.profile.last_seq)))
+            .filter(ledger::Column::Seq.lte(until.map_or(i64::MAX, rows::stored)))
             .order_by_asc(ledger::Column::Seq)
             .limit(FACTS)
             .all(connection)

@@ -14,6 +14,7 @@ mod users;
 pub(crate) mod drift;
 pub(crate) mod erasing;
 pub(crate) mod moves;
+pub(crate) mod projection;
 mod rule_book;
 mod rules;
 

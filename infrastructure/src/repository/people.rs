@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -15,9 +16,10 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::players::{self, Part};
 use super::{Repository, erasing, rows, rule_book, sessions, users};
+use crate::database::Needs;
 use crate::entity::{game_sessions, ledger, picks, question_counters, users as user_rows};
 use crate::error::{During, bad_row};
-use crate::read_model::Effects;
+use crate::read_model::{Effects, Whose};
 
 /// Rows of one statement: a fact has 25 values, and SQLite binds at most 32,766.
 const CHUNK: usize = 1_000;
@@ -25,9 +27,10 @@ const CHUNK: usize = 1_000;
 #[async_trait]
 impl PeoplePort for Repository {
     async fn export(&self, id: UserId) -> StoreResult<PersonalRecord> {
+        self.scope.settle(Whose::Player(id)).await?;
         let snapshot = self.scope.snapshot("exporting a person").await?;
         let whole = players::load(&*snapshot, &BTreeSet::from([id]), Part::Whole).await?.remove(&id);
-        let player = whole.ok_or_else(|| StoreError::missing("user", id))?;
+        let player = whole.map(Arc::unwrap_or_clone).ok_or_else(|| StoreError::missing("user", id))?;
         let mut achievements: Vec<_> = player.achievements.into_values().collect();
         achievements.sort_by_key(|achievement| std::cmp::Reverse(achievement.seq));
         let board = |(period, start)| Board::Period { period, start };
@@ -47,7 +50,7 @@ impl PeoplePort for Repository {
 
     async fn erase(&self, id: UserId) -> StoreResult<()> {
         let core = self.scope.core();
-        let writing = self.scope.write("erasing a person", Effects::UNKNOWN).await?;
+        let writing = self.scope.write("erasing a person", Needs::Everything, Effects::UNKNOWN).await?;
         let was_erased = erasing::is_noted(&*writing, id.get()).await?;
         erasing::note(&*writing, id.get(), core.clock.now(), &*core.random).await?;
         if !erasing::remove(&*writing, id.get()).await? && !was_erased {
@@ -62,7 +65,7 @@ impl PeoplePort for Repository {
             return Err(StoreError::invalid("user id", format!("{from} cannot be merged into itself")));
         }
         let core = self.scope.core();
-        let writing = self.scope.write("merging two players", Effects::UNKNOWN).await?;
+        let writing = self.scope.write("merging two players", Needs::Everything, Effects::UNKNOWN).await?;
         let (one, one_facts) = person(&*writing, into).await?;
         let (other, other_facts) = person(&*writing, from).await?;
         let rules = rule_book::current(core, &*writing).await?;

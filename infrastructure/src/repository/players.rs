@@ -1,6 +1,7 @@
 //! Everything derived about players, as the fold sees it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
@@ -109,7 +110,7 @@ pub(super) async fn load(
     connection: &impl ConnectionTrait,
     ids: &BTreeSet<UserId>,
     part: Part<'_>,
-) -> StoreResult<HashMap<UserId, PlayerState>> {
+) -> StoreResult<HashMap<UserId, Arc<PlayerState>>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -123,7 +124,7 @@ pub(super) async fn load(
     for row in profiles {
         let profile = UserProfile::try_from(row)?;
         let state = PlayerState::new(profile.user_id, profile.created_at);
-        players.insert(profile.user_id, PlayerState { profile, ..state });
+        players.insert(profile.user_id, Arc::new(PlayerState { profile, ..state }));
     }
     let unlocked = user_achievements::Entity::find()
         .filter(user_achievements::Column::UserId.is_in(wanted()))
@@ -133,9 +134,24 @@ pub(super) async fn load(
     for row in unlocked {
         let unlocked = UserAchievement::try_from(row)?;
         if let Some(state) = players.get_mut(&unlocked.user_id) {
-            state.achievements.insert(unlocked.achievement_id.clone(), unlocked);
+            Arc::make_mut(state).achievements.insert(unlocked.achievement_id.clone(), unlocked);
         }
     }
+    load_part(connection, &mut players, ids, part).await?;
+    Ok(players)
+}
+
+/// Adds a part of the rest to these players. What they have stays: it may be newer.
+pub(super) async fn load_part(
+    connection: &impl ConnectionTrait,
+    players: &mut HashMap<UserId, Arc<PlayerState>>,
+    ids: &BTreeSet<UserId>,
+    part: Part<'_>,
+) -> StoreResult<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let wanted = || ids.iter().map(|id| id.get());
     let tallies = user_tallies::Entity::find()
         .filter(user_tallies::Column::UserId.is_in(wanted()))
         .filter(part.tallies())
@@ -144,7 +160,7 @@ pub(super) async fn load(
         .during("loading tallies")?;
     for row in tallies {
         if let Some(state) = UserId::new(row.user_id).ok().and_then(|id| players.get_mut(&id)) {
-            state.tallies.insert(dimension(&row)?, Tally::try_from(&row)?);
+            Arc::make_mut(state).tallies.entry(dimension(&row)?).or_insert(Tally::try_from(&row)?);
         }
     }
     let scores = rankings::Entity::find()
@@ -156,7 +172,7 @@ pub(super) async fn load(
     for row in scores {
         let period = row.period.parse().map_err(|error| bad_row("rankings", row.user_id, error))?;
         if let Some(state) = UserId::new(row.user_id).ok().and_then(|id| players.get_mut(&id)) {
-            state.scores.insert((period, DayKey::new(row.starts_on)), (&row).try_into()?);
+            Arc::make_mut(state).scores.entry((period, DayKey::new(row.starts_on))).or_insert((&row).try_into()?);
         }
     }
     if let Some(part) = part.attempts() {
@@ -169,15 +185,15 @@ pub(super) async fn load(
         for row in attempts {
             let attempt = rows::attempt(row)?;
             if let Some(state) = players.get_mut(&attempt.user_id) {
-                state.challenges.insert(attempt.challenge, attempt);
+                Arc::make_mut(state).challenges.entry(attempt.challenge).or_insert(attempt);
             }
         }
     }
-    Ok(players)
+    Ok(())
 }
 
 /// Rows of one statement: at most nineteen values each stay below SQLite's limit of 32,766.
-const CHUNK: usize = 1_000;
+pub(super) const CHUNK: usize = 1_000;
 
 /// Rows about players to write, each once.
 #[derive(Default)]

@@ -14,6 +14,7 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::picking::pick;
 use super::{Repository, rows};
+use crate::database::Needs;
 use crate::entity::{question_counters, question_groups, question_versions, questions};
 use crate::error::{During, bad_row};
 use crate::read_model::Effects;
@@ -68,7 +69,7 @@ impl QuestionRepository for Repository {
             let snapshot = self.scope.snapshot("picking questions").await?;
             return pick(&*snapshot, request).await;
         }
-        let writing = self.scope.write("picking questions without repeats", Effects::NONE).await?;
+        let writing = self.scope.write("picking questions without repeats", Needs::Nothing, Effects::NONE).await?;
         let picked = pick(&*writing, request).await?;
         writing.commit().await?;
         Ok(picked)
@@ -78,7 +79,7 @@ impl QuestionRepository for Repository {
         if contents.is_empty() {
             return Ok(Vec::new());
         }
-        let writing = self.scope.write("adding questions", Effects::NONE).await?;
+        let writing = self.scope.write("adding questions", Needs::Nothing, Effects::NONE).await?;
         let mut groups = Groups::load(&*writing).await?;
         let mut outcomes = Vec::with_capacity(contents.len());
         for chunk in contents.chunks(CHUNK) {
@@ -90,7 +91,7 @@ impl QuestionRepository for Repository {
     }
 
     async fn update(&self, id: QuestionId, content: QuestionContent) -> StoreResult<Question> {
-        let writing = self.scope.write("updating a question", Effects::NONE).await?;
+        let writing = self.scope.write("updating a question", Needs::Nothing, Effects::NONE).await?;
         let row = row(&*writing, id).await?;
         if rows::content(&row)? != content {
             let now = self.scope.core().clock.now();
@@ -102,7 +103,7 @@ impl QuestionRepository for Repository {
     }
 
     async fn retire(&self, id: QuestionId) -> StoreResult<()> {
-        let writing = self.scope.write("retiring a question", Effects::NONE).await?;
+        let writing = self.scope.write("retiring a question", Needs::Nothing, Effects::NONE).await?;
         let row = row(&*writing, id).await?;
         if row.retired_at.is_none() {
             let mut groups = Groups::load(&*writing).await?;
@@ -115,7 +116,7 @@ impl QuestionRepository for Repository {
     }
 
     async fn restore(&self, id: QuestionId) -> StoreResult<()> {
-        let writing = self.scope.write("restoring a question", Effects::NONE).await?;
+        let writing = self.scope.write("restoring a question", Needs::Nothing, Effects::NONE).await?;
         let row = row(&*writing, id).await?;
         if row.retired_at.is_some() {
             let mut groups = Groups::load(&*writing).await?;

@@ -13,10 +13,10 @@ use trivia_domain::ports::RankingRepository;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::{Repository, rule_book};
-use crate::database::Core;
+use crate::database::{Core, settle};
 use crate::entity::{rankings, users};
 use crate::error::{During, bad_row};
-use crate::read_model::{self, Ladder};
+use crate::read_model::{self, Ladder, Whose};
 
 #[async_trait]
 impl RankingRepository for Repository {
@@ -28,6 +28,7 @@ impl RankingRepository for Repository {
             return page;
         }
         self.want(board).await;
+        self.scope.settle(Whose::Everybody).await?;
         let snapshot = self.scope.snapshot("reading a leaderboard").await?;
         let table = Table::of(board);
         let total = table.count(&*snapshot, Cond::all()).await?;
@@ -44,6 +45,7 @@ impl RankingRepository for Repository {
             return Ok(standing);
         }
         self.want(board).await;
+        self.scope.settle(Whose::Everybody).await?;
         let snapshot = self.scope.snapshot("reading a standing").await?;
         let table = Table::of(board);
         let Some((rank, line)) = table.rank(&*snapshot, user).await? else { return Ok(None) };
@@ -52,6 +54,7 @@ impl RankingRepository for Repository {
     }
 
     async fn rank_change(&self, period: Period, day: DayKey, user: UserId) -> StoreResult<Option<i64>> {
+        self.scope.settle(Whose::Everybody).await?;
         let snapshot = self.scope.snapshot("comparing two periods").await?;
         let calendar = rule_book::current(self.scope.core(), &*snapshot).await?.calendar;
         let start = calendar.start(period, day);
@@ -70,6 +73,7 @@ impl RankingRepository for Repository {
             return Ok(entries);
         }
         self.want(board).await;
+        self.scope.settle(Whose::Everybody).await?;
         let snapshot = self.scope.snapshot("reading the neighbours of a user").await?;
         let table = Table::of(board);
         let Some(line) = table.line(&*snapshot, user).await? else { return Ok(Vec::new()) };
@@ -82,6 +86,7 @@ impl RankingRepository for Repository {
     }
 
     async fn weekly_history(&self, user: UserId, limit: u32) -> StoreResult<Vec<WeeklyRanking>> {
+        self.scope.settle(Whose::Everybody).await?;
         let snapshot = self.scope.snapshot("reading weekly results").await?;
         let weeks = rankings::Entity::find()
             .filter(rankings::Column::UserId.eq(user.get()))
@@ -124,7 +129,8 @@ impl Repository {
 const CHUNK: u64 = 10_000;
 
 /// All lines of a board, best first.
-async fn whole(core: &Core, board: Board) -> StoreResult<Vec<read_model::Line>> {
+async fn whole(core: &Arc<Core>, board: Board) -> StoreResult<Vec<read_model::Line>> {
+    settle(core, Whose::Everybody).await?;
     let reader = core.reader().await?;
     let moment = reader.begin().await.during("reading a whole board")?;
     let table = Table::of(board);

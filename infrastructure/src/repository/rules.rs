@@ -7,6 +7,7 @@ use trivia_domain::ports::RulesPort;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::{Repository, drift, rule_book};
+use crate::database::Needs;
 use crate::entity::ledger;
 use crate::error::During;
 use crate::read_model::Effects;
@@ -47,7 +48,7 @@ impl Repository {
         &self,
         change: impl FnOnce(&mut RuleBook, DateTime<Utc>) -> StoreResult<bool> + Send,
     ) -> StoreResult<u64> {
-        let writing = self.scope.write("changing the rules", Effects::UNKNOWN).await?;
+        let writing = self.scope.write("changing the rules", Needs::Everything, Effects::UNKNOWN).await?;
         let mut rules = RuleBook::clone(&*rule_book::current(self.scope.core(), &*writing).await?);
         let now = self.scope.core().clock.now();
         // when the clock went back, what counted for the newest fact counts on

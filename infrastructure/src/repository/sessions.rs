@@ -8,6 +8,7 @@ use trivia_domain::ports::SessionRepository;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::{Repository, rows};
+use crate::database::Needs;
 use crate::entity::{game_sessions, live_sessions, session_questions};
 use crate::error::During;
 use crate::read_model::Effects;
@@ -33,7 +34,7 @@ impl SessionRepository for Repository {
     }
 
     async fn forget_ended(&self, before: DateTime<Utc>) -> StoreResult<u64> {
-        let writing = self.scope.write("forgetting sessions", Effects::SESSIONS).await?;
+        let writing = self.scope.write("forgetting sessions", Needs::Nothing, Effects::SESSIONS).await?;
         let forgotten = game_sessions::Entity::delete_many()
             .filter(game_sessions::Column::EndedAt.lt(before))
             .exec(&*writing)

@@ -10,9 +10,10 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::Repository;
 use super::{players, rows};
+use crate::database::Needs;
 use crate::entity::{ledger, users};
 use crate::error::During;
-use crate::read_model::{Changed, Effects};
+use crate::read_model::{Changed, Effects, Whose};
 
 /// Answers that a breakdown shows.
 const RECENT: u64 = 10;
@@ -26,6 +27,7 @@ impl UserRepository for Repository {
         if let Some(profile) = model.profile(id) {
             return Ok(Some(profile));
         }
+        self.scope.settle(Whose::Player(id)).await?;
         let moment = model.moment();
         let profile = find(&self.scope.read("finding a user").await?.connection(), id).await?;
         if let Some(profile) = &profile {
@@ -42,7 +44,7 @@ impl UserRepository for Repository {
         if let Some(profile) = UserRepository::find(self, id).await? {
             return Ok(profile);
         }
-        let writing = self.scope.write("creating a user", Effects::NONE).await?;
+        let writing = self.scope.write("creating a user", Needs::Nothing, Effects::NONE).await?;
         let fresh = UserProfile::new(id, self.scope.core().clock.now());
         users::Entity::insert(users::Model::from(&fresh).into_active_model())
             .on_conflict(OnConflict::column(users::Column::UserId).do_nothing().to_owned())
@@ -56,7 +58,7 @@ impl UserRepository for Repository {
     }
 
     async fn set_time_zone(&self, id: UserId, zone: TimeZone) -> StoreResult<UserProfile> {
-        let writing = self.scope.write("setting a time zone", Effects::NONE).await?;
+        let writing = self.scope.write("setting a time zone", Needs::Player(id), Effects::NONE).await?;
         users::Entity::update_many()
             .col_expr(users::Column::TimeZone, zone.as_str().into())
             .filter(users::Column::UserId.eq(id.get()))
@@ -64,12 +66,13 @@ impl UserRepository for Repository {
             .await
             .during("setting a time zone")?;
         let profile = find(&*writing, id).await?.ok_or_else(|| StoreError::missing("user", id))?;
-        writing.tell(Effects::on(vec![Changed::profile(profile.clone())], None));
+        writing.tell(Effects::on(vec![Changed::profile(profile.clone())]));
         writing.commit().await?;
         Ok(profile)
     }
 
     async fn list(&self, page: Page) -> StoreResult<Vec<UserProfile>> {
+        self.scope.settle(Whose::Everybody).await?;
         let reading = self.scope.read("listing users").await?;
         users::Entity::find()
             .filter(users::Column::UserId.gt(page.after.unwrap_or(-1)))
@@ -84,6 +87,7 @@ impl UserRepository for Repository {
     }
 
     async fn breakdown(&self, id: UserId) -> StoreResult<UserBreakdown> {
+        self.scope.settle(Whose::Player(id)).await?;
         let snapshot = self.scope.snapshot("reading a user's breakdown").await?;
         breakdown(&*snapshot, id).await
     }

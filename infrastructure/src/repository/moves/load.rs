@@ -73,31 +73,31 @@ async fn load_players(
         needed.challenges.extend(session.challenge);
     }
     let nothing = Needed::default();
-    let (mut players, mut known, mut missing) = (HashMap::new(), HashMap::new(), BTreeSet::new());
+    // what a batch after this one is likely to need as well
+    let usual = Arc::new(Known {
+        categories: set.contents.values().map(|content| content.category().clone()).collect(),
+        periods: periods.clone(),
+        challenges: set.sessions.values().filter_map(|session| session.challenge).collect(),
+    });
+    let Known { categories, periods, challenges } = &*usual;
+    let part = || Part::Touched { categories, periods, challenges };
+    let (mut known, mut partly, mut missing) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
     for id in &touched.users {
-        match warm.take_player(*id, needed.get(id).unwrap_or(&nothing), periods) {
-            Some((state, knows)) => {
-                players.insert(*id, state);
-                known.insert(*id, knows);
-            }
-            None => {
-                missing.insert(*id);
-            }
+        let Some(player) = warm.player(*id) else {
+            missing.insert(*id);
+            known.insert(*id, Arc::clone(&usual));
+            continue;
+        };
+        set.players.insert(*id, player.state);
+        if player.known.has(needed.get(id).unwrap_or(&nothing), periods) {
+            known.insert(*id, player.known);
+        } else {
+            partly.insert(*id);
+            known.insert(*id, Arc::new(player.known.and(&usual)));
         }
     }
-    if !missing.is_empty() {
-        let loaded = Arc::new(Known {
-            // those that a batch after this one is likely to need as well
-            categories: set.contents.values().map(|content| content.category().clone()).collect(),
-            periods: periods.clone(),
-            challenges: set.sessions.values().filter_map(|session| session.challenge).collect(),
-        });
-        let Known { categories, periods, challenges } = &*loaded;
-        let part = Part::Touched { categories, periods, challenges };
-        players.extend(players::load(connection, &missing, part).await?);
-        known.extend(missing.into_iter().map(|id| (id, Arc::clone(&loaded))));
-    }
-    set.players = players;
+    players::load_part(connection, &mut set.players, &partly, part()).await?;
+    set.players.extend(players::load(connection, &missing, part()).await?);
     Ok(known)
 }
 

@@ -3,13 +3,14 @@
 mod load;
 mod store;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 use tokio::sync::oneshot;
-use trivia_domain::model::{Closing, GameSession, Period, Receipt, SessionId};
+use trivia_domain::model::{Closing, GameSession, LedgerEntry, Period, Receipt, SessionId, UserId};
 use trivia_domain::play::{Command, Outcome, RuleBook, Touched, WorkingSet};
 use trivia_domain::ports::{
     AnswerSubmission, AwardRequest, ClosePeriod, GrantRequest, PlayPort, ResetRequest, StartChallenge, StartSession,
@@ -18,9 +19,10 @@ use trivia_domain::{StoreError, StoreResult};
 
 use self::load::{load, load_facts};
 use self::store::store;
+use super::projection::{self, Waiting};
 use super::{Repository, rule_book};
 use crate::database::{Core, Job, Scope};
-use crate::read_model::{Changed, Effects, Warm};
+use crate::read_model::{Changed, Effects, Leftover, Player, Warm};
 
 #[async_trait]
 impl PlayPort for Repository {
@@ -81,8 +83,9 @@ impl Repository {
                 outcome.await.map_err(|_| stopped())?
             }
             Scope::Work { transaction, core } => {
+                let moves = [(&command, at)];
                 let (mut outcomes, effects) =
-                    apply(&**transaction, core, &[(&command, at)], Warm::default(), Trust::Nothing).await?;
+                    apply(&**transaction, core, &moves, None, Trust::Nothing, Projection::Now).await?;
                 // a later step may fail, and then these rows are not so
                 transaction.tell(effects.without_rows());
                 outcomes.pop().unwrap_or_else(|| Err(StoreError::backend("a move", "it has no outcome")))
@@ -101,16 +104,26 @@ pub(crate) enum Trust {
     New,
 }
 
+/// When what follows about players is written to its tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Projection {
+    /// With the facts.
+    Now,
+    /// After the facts; until then they are noted as waiting.
+    Later,
+}
+
 /// Judges moves in order and stores what they changed; the caller commits, and tells the read model. A move
 /// that the rules refuse is an outcome, so it undoes nobody else's.
 ///
-/// The rows at hand are used, and given back with the effects.
+/// The rows at hand are used; what the moves leave of them is in the effects.
 pub(crate) async fn apply(
     connection: &impl ConnectionTrait,
     core: &Core,
     moves: &[(&Command, DateTime<Utc>)],
-    mut warm: Warm,
+    warm: Option<&mut Warm>,
     trust: Trust,
+    projection: Projection,
 ) -> StoreResult<(Vec<StoreResult<Outcome>>, Effects)> {
     let rules = rule_book::current(core, connection).await?;
     let mut touched = Touched::default();
@@ -119,7 +132,9 @@ pub(crate) async fn apply(
         touched.add(command, *at, &rules.calendar);
         periods.extend(Period::ALL.map(|period| (period, rules.calendar.start_at(period, *at))));
     }
-    let (mut set, known) = load(connection, &touched, &periods, moves, &mut warm).await?;
+    let mut nothing = Warm::default();
+    let warm = warm.unwrap_or(&mut nothing);
+    let (mut set, known) = load(connection, &touched, &periods, moves, warm).await?;
     if trust == Trust::Nothing {
         load_facts(connection, &touched, &mut set).await?;
     }
@@ -128,12 +143,31 @@ pub(crate) async fn apply(
         look_again(connection, moves, &rules, &mut set, &mut outcomes).await?;
     }
     let changes = set.take_changes();
-    store(connection, &set, &changes, &rules).await?;
-    let players: BTreeSet<_> = changes.entries.iter().map(|(entry, _)| entry.user_id).collect();
+    store(connection, &set, &changes).await?;
+    let mut facts: BTreeMap<UserId, Vec<(LedgerEntry, Receipt)>> = BTreeMap::new();
+    for (entry, receipt) in changes.entries {
+        facts.entry(entry.user_id).or_default().push((entry, receipt));
+    }
     let changed = |id| Some(Changed::by_moves(set.players.get(id)?, changes.cleared.contains(id)));
-    let changed = players.iter().filter_map(changed).collect();
-    warm.keep(set.players, &known, set.sessions, set.contents);
-    Ok((outcomes, Effects::on(changed, Some(warm))))
+    let changed = facts.keys().filter_map(changed).collect();
+    match projection {
+        Projection::Now => {
+            let waiting: Vec<_> =
+                facts.iter().filter_map(|(id, facts)| Some(Waiting { state: set.players.get(id)?, facts })).collect();
+            projection::store(connection, &rules, &waiting).await?;
+            facts.clear();
+        }
+        Projection::Later => {
+            let new: Vec<_> = facts.keys().copied().filter(|id| !warm.pending().contains_key(id)).collect();
+            projection::note(connection, &new).await?;
+        }
+    }
+    let players = set.players.into_iter().filter_map(|(id, state)| {
+        let known = Arc::clone(known.get(&id)?);
+        Some((id, Player { state, known }))
+    });
+    let left = Leftover { players: players.collect(), facts, sessions: set.sessions, contents: set.contents };
+    Ok((outcomes, Effects::of_moves(changed, left)))
 }
 
 /// Moves that were refused may have been counted before: a retry gets its receipt, and a second answer is

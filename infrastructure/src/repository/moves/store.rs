@@ -1,25 +1,19 @@
 //! What moves changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use trivia_domain::StoreResult;
-use trivia_domain::model::{Fact, GameSession, Period, QuestionId, SessionId, SessionStatus};
-use trivia_domain::play::{Changes, Dimension, RuleBook, WorkingSet};
+use trivia_domain::model::{GameSession, QuestionId, SessionId, SessionStatus};
+use trivia_domain::play::{Changes, WorkingSet, question_counts};
 
 use crate::entity::{closed_periods, game_sessions, ledger, live_sessions, question_counters, session_questions};
 use crate::error::During;
-use crate::repository::players::{self, PlayerRows};
-use crate::repository::{challenges, rows};
+use crate::repository::{challenges, players, rows};
 
-/// Writes what moves changed.
-pub(super) async fn store(
-    connection: &impl ConnectionTrait,
-    set: &WorkingSet,
-    changes: &Changes,
-    rules: &RuleBook,
-) -> StoreResult<()> {
+/// Writes what moves changed, but not what follows about players.
+pub(super) async fn store(connection: &impl ConnectionTrait, set: &WorkingSet, changes: &Changes) -> StoreResult<()> {
     store_sessions(connection, set, &changes.sessions).await?;
     challenges::store(connection, &changes.challenges).await?;
     if !changes.closings.is_empty() {
@@ -38,67 +32,41 @@ pub(super) async fn store(
         .map(|(entry, receipt)| Ok(rows::ledger_row(entry, receipt)?.into_active_model()))
         .collect::<StoreResult<Vec<_>>>()?;
     ledger::Entity::insert_many(facts).exec_without_returning(connection).await.during("appending to the ledger")?;
-    store_players(connection, set, changes, rules).await?;
-    store_counters(connection, &changes.counters).await
+    count(connection, question_counts(changes.entries.iter().map(|(entry, _)| entry))).await
 }
 
-async fn store_players(
+async fn count(
     connection: &impl ConnectionTrait,
-    set: &WorkingSet,
-    changes: &Changes,
-    rules: &RuleBook,
-) -> StoreResult<()> {
-    for user in &changes.cleared {
-        players::clear(connection, *user).await?;
-    }
-    let mut rows = PlayerRows::default();
-    for (entry, receipt) in &changes.entries {
-        let Some(player) = set.players.get(&entry.user_id) else { continue };
-        rows.profile(player);
-        // what a later reset in the same batch took away is not there any more
-        for id in &receipt.unlocked {
-            rows.achievement(player, id);
-        }
-        if let Fact::Answer(answer) = &entry.fact {
-            rows.tally(player, &Dimension::Difficulty(answer.difficulty));
-            rows.tally(player, &Dimension::Category(answer.category.clone()));
-            if let Some(challenge) = answer.challenge {
-                rows.attempt(player, challenge.id)?;
-            }
-        }
-        for period in Period::ALL {
-            rows.score(player, period, rules.calendar.start_at(period, entry.at));
-        }
-    }
-    rows.store(connection).await
-}
-
-async fn store_counters(
-    connection: &impl ConnectionTrait,
-    counters: &BTreeMap<QuestionId, (u64, u64)>,
+    counts: impl IntoIterator<Item = (QuestionId, (u64, u64))>,
 ) -> StoreResult<()> {
     use question_counters::{Column, Entity};
 
-    if counters.is_empty() {
-        return Ok(());
-    }
-    let rows = counters.iter().map(|(id, (asked, correct))| {
-        question_counters::Model {
-            question_id: id.get(),
-            times_asked: rows::stored(*asked),
-            times_correct: rows::stored(*correct),
-            opening_asked: 0,
-            opening_correct: 0,
-        }
-        .into_active_model()
-    });
+    let mut rows = counts
+        .into_iter()
+        .map(|(id, (asked, correct))| {
+            question_counters::Model {
+                question_id: id.get(),
+                times_asked: rows::stored(asked),
+                times_correct: rows::stored(correct),
+                opening_asked: 0,
+                opening_correct: 0,
+            }
+            .into_active_model()
+        })
+        .peekable();
     let grown = |column: Column| Expr::col((Entity, column)).add(Expr::col(("excluded", column)));
     // the opening columns of a row that is there stay as they are: the ledger does not explain them
     let add = OnConflict::column(Column::QuestionId)
         .value(Column::TimesAsked, grown(Column::TimesAsked))
         .value(Column::TimesCorrect, grown(Column::TimesCorrect))
         .to_owned();
-    Entity::insert_many(rows).on_conflict(add).exec_without_returning(connection).await.during("counting questions")?;
+    while rows.peek().is_some() {
+        Entity::insert_many(rows.by_ref().take(players::CHUNK))
+            .on_conflict(add.clone())
+            .exec_without_returning(connection)
+            .await
+            .during("counting questions")?;
+    }
     Ok(())
 }
 

@@ -1,0 +1,53 @@
+//! Projecting facts that wait: in slices, so that moves are made in between.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use trivia_domain::StoreResult;
+
+use super::core::Core;
+use super::transaction::{Needs, Transaction};
+use crate::read_model::{Behind, Effects, Whose};
+use crate::repository::projection;
+
+/// Most players whose facts are projected in one transaction.
+const SLICE: usize = 256;
+
+/// Projects facts that wait since an instant or longer, of one player or of those who wait longest.
+pub(crate) async fn project(core: &Arc<Core>, whose: Whose, until: Instant) -> StoreResult<()> {
+    let needs = match whose {
+        Whose::Player(id) => Needs::Player(id),
+        Whose::Everybody => Needs::AtHand,
+    };
+    let mut transaction = Transaction::begin(core, "projecting", needs, Effects::NONE).await?;
+    if whose == Whose::Everybody
+        && let (connection, Some(warm)) = transaction.parts()
+    {
+        let waiting = warm.pending().iter().take(SLICE).take_while(|(_, pending)| pending.since <= until);
+        let ids: Vec<_> = waiting.map(|(id, _)| *id).collect();
+        projection::project(core, connection, warm, &ids).await?;
+        transaction.tell(Effects::projected(ids));
+    }
+    transaction.commit().await
+}
+
+/// Makes sure that what is read next shows the facts of a player, or of everybody, that were recorded before
+/// this call.
+pub(crate) async fn settle(core: &Arc<Core>, whose: Whose) -> StoreResult<()> {
+    let until = Instant::now();
+    loop {
+        match core.model.behind(whose, until) {
+            Behind::Nothing => return Ok(()),
+            Behind::Something => project(core, whose, until).await?,
+            Behind::Unknown(moment) => {
+                let reader = core.reader().await?;
+                if !projection::is_behind(&*reader).await? {
+                    core.model.nothing_is_behind(moment);
+                    return Ok(());
+                }
+                drop(reader);
+                Transaction::begin(core, "catching up", Needs::AtHand, Effects::NONE).await?.commit().await?;
+            }
+        }
+    }
+}
