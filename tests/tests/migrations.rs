@@ -297,9 +297,14 @@ async fn a_full_database_of_ours_goes_down_to_the_original_and_up_again() {
         }
         Migrator::up(&db, None).await.unwrap();
         db.execute_unprepared(NEWEST_ROWS).await.unwrap();
+        db.execute_unprepared("INSERT INTO unprojected VALUES (5001)").await.unwrap();
         let empty: Vec<_> = rows(&db).await.into_iter().filter(|(_, found)| found.is_empty()).collect();
         assert!(empty.is_empty(), "no row in {empty:?}");
         let above = schema(&db).await;
+        let refused = Migrator::down(&db, Some(1)).await.unwrap_err().to_string();
+        assert!(refused.contains("trivia-db verify"), "{refused}");
+        assert_eq!(schema(&db).await, above);
+        db.execute_unprepared("DELETE FROM unprojected").await.unwrap();
         for _ in 1..steps() {
             Migrator::down(&db, Some(1)).await.unwrap();
             sound(&db).await;

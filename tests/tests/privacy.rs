@@ -204,6 +204,7 @@ const COLUMNS: &[(&str, &[(&str, About)])] = &[
             ("opened_at", Theirs),
         ],
     ),
+    ("unprojected", &[("user_id", Person)]),
     (
         "user_achievements",
         &[("user_id", Person), ("achievement_id", Theirs), ("seq", Theirs), ("unlocked_at", Theirs), ("bonus", Theirs)],

@@ -125,3 +125,195 @@ async fn attempt(
     transaction.commit().await?;
     Ok(outcomes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use sea_orm::ConnectionTrait;
+    use tempfile::TempDir;
+    use trivia_domain::memory::{ManualClock, SeededRandom};
+    use trivia_domain::model::{Board, IdempotencyKey, Points, Receipt, UserId};
+    use trivia_domain::ports::{AwardRequest, Clock, MaintenancePort, Repositories, Store};
+
+    use super::*;
+    use crate::database::{Database, DatabaseOptions, DatabaseUrl};
+    use crate::schema;
+
+    /// A clock that can be made to panic where the writer reads it.
+    struct Trap {
+        clock: ManualClock,
+        is_set: AtomicBool,
+    }
+
+    impl Clock for Trap {
+        fn now(&self) -> DateTime<Utc> {
+            assert!(!self.is_set.load(Ordering::SeqCst), "the clock is broken");
+            self.clock.now()
+        }
+    }
+
+    struct Home {
+        dir: TempDir,
+        clock: Arc<Trap>,
+        random: Arc<SeededRandom>,
+    }
+
+    impl Home {
+        async fn new() -> Self {
+            let clock = ManualClock::new("2026-03-04T12:00:00Z".parse().unwrap());
+            let clock = Arc::new(Trap { clock, is_set: AtomicBool::new(false) });
+            let home = Self { dir: tempfile::tempdir().unwrap(), clock, random: Arc::new(SeededRandom::new(5)) };
+            schema::up(&home.options(), None).await.unwrap();
+            home
+        }
+
+        fn options(&self) -> DatabaseOptions {
+            let mut options = DatabaseOptions::new(DatabaseUrl::of_file(self.dir.path().join("trivia.db")));
+            options.busy_timeout = Duration::from_millis(20);
+            options
+        }
+
+        async fn open(&self) -> Database {
+            Database::open(self.options(), self.clock.clone(), self.random.clone()).await.unwrap()
+        }
+
+        fn award(&self, user: i64, points: i64) -> AwardRequest {
+            let key = IdempotencyKey::generate(self.clock.now(), self.random.as_ref());
+            AwardRequest { key, user_id: id(user), points: Points::new(points).unwrap(), reason: "a test".to_owned() }
+        }
+
+        /// Makes a move behind the back of the writer's loop, so that nothing is projected after it.
+        async fn make(&self, database: &Database, request: AwardRequest) -> Receipt {
+            let command = Command::Award(request);
+            let outcomes = commit(database.core(), &[(&command, self.clock.now())]).await.unwrap();
+            outcomes.into_iter().next().unwrap().unwrap().receipt().unwrap()
+        }
+    }
+
+    fn id(user: i64) -> UserId {
+        UserId::new(user).unwrap()
+    }
+
+    async fn points(database: &Database, user: i64) -> i64 {
+        database.users().get(id(user)).await.unwrap().total_points.get()
+    }
+
+    /// Whose facts wait, by what is in the file.
+    async fn waiting(database: &Database) -> bool {
+        let reader = database.core().reader().await.unwrap();
+        crate::repository::projection::is_behind(&*reader).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn l2_facts_that_wait_are_seen_by_every_read() {
+        let home = Home::new().await;
+        let database = home.open().await;
+        for user in [1, 2] {
+            database.users().get_or_create(id(user)).await.unwrap();
+            home.make(&database, home.award(user, 10 * user)).await;
+        }
+        // a profile comes from memory
+        assert_eq!(points(&database, 1).await, 10);
+        assert!(waiting(&database).await);
+        // what is read about one player needs the facts of that one
+        assert_eq!(database.people().export(id(1)).await.unwrap().profile.total_points.get(), 10);
+        assert!(waiting(&database).await);
+        // a board needs all
+        let page = database.rankings().page(Board::AllTime, None, 10).await.unwrap();
+        assert_eq!(page.entries.iter().map(|entry| entry.points.get()).collect::<Vec<_>>(), [20, 10]);
+        assert!(!waiting(&database).await);
+        home.make(&database, home.award(1, 5)).await;
+        assert!(waiting(&database).await);
+        assert_eq!(database.verify().await.unwrap(), []);
+        assert_eq!(points(&database, 1).await, 15);
+    }
+
+    #[tokio::test]
+    async fn l5_facts_that_wait_outlive_the_process_and_other_processes_see_them() {
+        let home = Home::new().await;
+        let first = home.open().await;
+        first.users().get_or_create(id(1)).await.unwrap();
+        let award = home.award(1, 7);
+        let receipt = home.make(&first, award.clone()).await;
+        // the first process may be dead by now: nothing but the file is left of it
+        let second = home.open().await;
+        assert_eq!(points(&second, 1).await, 7);
+        assert!(!waiting(&second).await);
+        assert_eq!(home.make(&second, award.clone()).await, receipt, "a retry is no second fact");
+        home.make(&second, home.award(1, 1)).await;
+        assert!(waiting(&second).await);
+        // it was alive: what it has at hand is out of date
+        home.make(&first, home.award(1, 2)).await;
+        for database in [&first, &second] {
+            assert_eq!(points(database, 1).await, 10);
+            assert_eq!(database.verify().await.unwrap(), []);
+        }
+    }
+
+    #[tokio::test]
+    async fn closing_and_going_back_a_version_leave_nothing_waiting() {
+        let home = Home::new().await;
+        let database = home.open().await;
+        database.users().get_or_create(id(1)).await.unwrap();
+        home.make(&database, home.award(1, 7)).await;
+        database.close().await.unwrap();
+        let database = home.open().await;
+        assert!(!waiting(&database).await);
+        home.make(&database, home.award(1, 8)).await;
+        drop(database);
+        schema::down(&home.options(), 1).await.unwrap();
+        schema::up(&home.options(), None).await.unwrap();
+        let database = home.open().await;
+        assert_eq!(points(&database, 1).await, 15);
+        assert_eq!(database.verify().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_is_an_unknown_outcome_and_harms_nobody() {
+        let home = Home::new().await;
+        let database = home.open().await;
+        database.users().get_or_create(id(1)).await.unwrap();
+        home.make(&database, home.award(1, 7)).await;
+        let transaction = Transaction::begin(database.core(), "a test", Needs::Nothing, Effects::NONE).await.unwrap();
+        // a reference to nobody is found at the commit
+        transaction.execute_unprepared("PRAGMA defer_foreign_keys = ON").await.unwrap();
+        transaction.execute_unprepared("INSERT INTO unprojected VALUES (9)").await.unwrap();
+        let error = transaction.commit().await.unwrap_err();
+        assert!(matches!(error, StoreError::OutcomeUnknown { .. }), "{error}");
+        // what waited before still does, and nothing of the failed one is there
+        assert_eq!(points(&database, 1).await, 7);
+        let award = home.award(1, 3);
+        let receipt = database.play().award(award.clone()).await.unwrap();
+        assert_eq!(database.play().award(award).await.unwrap(), receipt);
+        assert_eq!(points(&database, 1).await, 10);
+        assert_eq!(database.verify().await.unwrap(), []);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_fails_its_batch_and_not_the_writer() {
+        let home = Home::new().await;
+        let database = home.open().await;
+        database.users().get_or_create(id(1)).await.unwrap();
+        let (queue, jobs) = mpsc::channel(1);
+        let writer = tokio::spawn(run(Arc::clone(database.core()), jobs));
+        let award = home.award(1, 3);
+        let at = home.clock.now();
+        let send = async || {
+            let (reply, outcome) = oneshot::channel();
+            queue.send(Job { command: Command::Award(award.clone()), at, reply }).await.unwrap();
+            outcome.await
+        };
+        let other = home.open().await;
+        let held = Transaction::begin(other.core(), "a test", Needs::Nothing, Effects::NONE).await.unwrap();
+        // that the file is busy is noted with the time
+        home.clock.is_set.store(true, Ordering::SeqCst);
+        assert!(send().await.is_err(), "nobody says that it was counted");
+        home.clock.is_set.store(false, Ordering::SeqCst);
+        drop(held);
+        send().await.unwrap().unwrap();
+        assert_eq!(points(&database, 1).await, 3);
+        drop(queue);
+        writer.await.unwrap();
+    }
+}
