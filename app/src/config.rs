@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) busy_timeout_ms: u64,
     /// What an acknowledged write survives.
     pub(crate) durability: DurabilitySetting,
+    /// How long what follows from an answer may be in the ledger and in memory only.
+    pub(crate) projection_delay_ms: u64,
     /// From when on an operation is logged as slow.
     pub(crate) slow_ms: u64,
     /// Backups that `backup prune` keeps.
@@ -44,6 +46,7 @@ impl Default for Settings {
             readers: 4,
             busy_timeout_ms: 5_000,
             durability: DurabilitySetting::Full,
+            projection_delay_ms: 5_000,
             slow_ms: 5_000,
             keep_backups: 30,
             log_format: LogFormat::Text,

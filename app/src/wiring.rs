@@ -33,6 +33,7 @@ impl App {
         let mut options = DatabaseOptions::new(settings.database_url.parse()?);
         options.readers = settings.readers;
         options.busy_timeout = Duration::from_millis(settings.busy_timeout_ms);
+        options.projection_delay = Duration::from_millis(settings.projection_delay_ms);
         options.slow_after = Duration::from_millis(settings.slow_ms);
         options.durability = match settings.durability {
             DurabilitySetting::Full => Durability::Full,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use trivia_domain::StoreResult;
+use trivia_domain::{StoreError, StoreResult};
 
 use super::core::Core;
 use super::transaction::{Needs, Transaction};
@@ -11,7 +11,7 @@ use crate::read_model::{Behind, Effects, Whose};
 use crate::repository::projection;
 
 /// Most players whose facts are projected in one transaction.
-const SLICE: usize = 256;
+pub(super) const SLICE: usize = 256;
 
 /// Projects facts that wait since an instant or longer, of one player or of those who wait longest.
 pub(crate) async fn project(core: &Arc<Core>, whose: Whose, until: Instant) -> StoreResult<()> {
@@ -20,13 +20,8 @@ pub(crate) async fn project(core: &Arc<Core>, whose: Whose, until: Instant) -> S
         Whose::Everybody => Needs::AtHand,
     };
     let mut transaction = Transaction::begin(core, "projecting", needs, Effects::NONE).await?;
-    if whose == Whose::Everybody
-        && let (connection, Some(warm)) = transaction.parts()
-    {
-        let waiting = warm.pending().iter().take(SLICE).take_while(|(_, pending)| pending.since <= until);
-        let ids: Vec<_> = waiting.map(|(id, _)| *id).collect();
-        projection::project(core, connection, warm, &ids).await?;
-        transaction.tell(Effects::projected(ids));
+    if whose == Whose::Everybody {
+        transaction.project(SLICE, Some(until)).await?;
     }
     transaction.commit().await
 }
@@ -36,9 +31,9 @@ pub(crate) async fn project(core: &Arc<Core>, whose: Whose, until: Instant) -> S
 pub(crate) async fn settle(core: &Arc<Core>, whose: Whose) -> StoreResult<()> {
     let until = Instant::now();
     loop {
-        match core.model.behind(whose, until) {
+        let stored = match core.model.behind(whose, until) {
             Behind::Nothing => return Ok(()),
-            Behind::Something => project(core, whose, until).await?,
+            Behind::Something => project(core, whose, until).await,
             Behind::Unknown(moment) => {
                 let reader = core.reader().await?;
                 if !projection::is_behind(&*reader).await? {
@@ -46,8 +41,24 @@ pub(crate) async fn settle(core: &Arc<Core>, whose: Whose) -> StoreResult<()> {
                     return Ok(());
                 }
                 drop(reader);
-                Transaction::begin(core, "catching up", Needs::AtHand, Effects::NONE).await?.commit().await?;
+                catch_up(core).await
             }
+        };
+        match stored {
+            Ok(()) => {}
+            // reads go on when nothing can be written
+            Err(
+                error @ (StoreError::DiskFull { .. } | StoreError::ReadOnly { .. } | StoreError::OutcomeUnknown { .. }),
+            ) => {
+                tracing::warn!(%error, "what is read now may lack the newest facts of some players");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
     }
+}
+
+/// Projects what another process, or an earlier one, has left waiting.
+async fn catch_up(core: &Arc<Core>) -> StoreResult<()> {
+    Transaction::begin(core, "catching up", Needs::AtHand, Effects::NONE).await?.commit().await
 }

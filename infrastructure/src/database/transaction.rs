@@ -65,20 +65,32 @@ impl Transaction {
         if needs == Needs::Nothing {
             return Ok(());
         }
-        let Self { inner, flight, timer, .. } = self;
-        let Some(warm) = flight.warm() else {
-            projection::catch_up(&*inner).await?;
-            flight.caught_up();
+        let Some(warm) = self.flight.warm() else {
+            projection::catch_up(&self.inner).await?;
+            self.flight.caught_up();
             return Ok(());
         };
         let ids: Vec<_> = match needs {
-            Needs::Nothing | Needs::AtHand => return Ok(()),
+            Needs::Nothing | Needs::AtHand => Vec::new(),
             Needs::Player(id) => warm.pending().contains_key(&id).then_some(id).into_iter().collect(),
             Needs::Everything => warm.pending().keys().copied().collect(),
         };
-        if !ids.is_empty() {
-            projection::project(&timer.core, &*inner, warm, &ids).await?;
-            self.tell(Effects::projected(ids));
+        self.project_these(ids).await
+    }
+
+    /// Projects facts of at most so many of those who wait longest, and since this instant or longer.
+    pub(crate) async fn project(&mut self, most: usize, until: Option<Instant>) -> StoreResult<()> {
+        let Some(warm) = self.flight.warm() else { return Ok(()) };
+        let is_due = |since: Instant| until.is_none_or(|until| since <= until);
+        let due = warm.pending().iter().take(most).take_while(|(_, pending)| is_due(pending.since));
+        let ids = due.map(|(id, _)| *id).collect();
+        self.project_these(ids).await
+    }
+
+    async fn project_these(&mut self, ids: Vec<UserId>) -> StoreResult<()> {
+        if let Some(warm) = self.flight.warm().filter(|_| !ids.is_empty()) {
+            projection::project(&self.timer.core, &self.inner, warm, &ids).await?;
+            warm.projected(&ids);
         }
         Ok(())
     }

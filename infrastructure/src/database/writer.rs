@@ -9,7 +9,7 @@ use trivia_domain::play::{Command, Outcome};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::core::Core;
-use super::projector::project;
+use super::projector::{SLICE, project};
 use super::transaction::{Needs, Transaction};
 use crate::error::repeat;
 use crate::read_model::{Effects, Whose};
@@ -17,8 +17,10 @@ use crate::repository::moves::{self, Projection, Trust};
 
 /// Most moves of one transaction.
 const BATCH: usize = 256;
-/// Most players whose facts may wait, some 4 kB each.
+/// Players whose facts may wait before batches take along as many as they can, some 4 kB each.
 const PENDING: usize = 16_384;
+/// Fewer players are not worth the statements.
+const FEW: usize = 32;
 /// After how long without a move facts wait no longer.
 const IDLE: Duration = Duration::from_millis(10);
 /// How long the writer leaves a projection alone that has failed.
@@ -32,45 +34,57 @@ pub(crate) struct Job {
 }
 
 /// Serves moves until nobody can send one any more. A batch is what waits: a single caller is
-/// never delayed to form one. What follows from the facts is projected when there is nothing else to do,
-/// or when it has waited long enough.
+/// never delayed to form one. What follows from the facts is projected when there is nothing else to do;
+/// while moves come without a pause, batches take a share of what waits along.
 pub(crate) async fn run(core: Arc<Core>, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(BATCH);
-    let mut rest = Instant::now();
+    let (mut last, mut rest) = (Instant::now(), Instant::now());
     loop {
-        let waits = core.model.waiting();
         let received = jobs.recv_many(&mut batch, BATCH);
-        let received = match waits {
-            None => Ok(received.await),
-            Some(_) => tokio::time::timeout(IDLE, received).await,
+        let received = match core.model.waiting() {
+            0 => Ok(received.await),
+            _ => tokio::time::timeout(IDLE, received).await,
         };
-        let is_idle = received.is_err();
         match received {
             Ok(0) => return,
             Ok(_) => {
+                let along = share(core.model.waiting(), last.elapsed(), core.options.projection_delay);
+                if along > 0 {
+                    last = Instant::now();
+                }
                 let waiting = std::mem::take(&mut batch);
                 // a task of its own, so that a panic fails this batch and not the writer
-                if let Err(error) = tokio::spawn(serve(Arc::clone(&core), waiting)).await {
+                if let Err(error) = tokio::spawn(serve(Arc::clone(&core), waiting, along)).await {
                     tracing::error!(%error, "a batch of moves failed");
+                }
+            }
+            Err(_) if Instant::now() >= rest => {
+                last = Instant::now();
+                if let Err(error) = project(&core, Whose::Everybody, last).await {
+                    // nothing is lost: the facts are in the ledger
+                    tracing::warn!(%error, "what follows from the newest facts could not be stored yet");
+                    rest = Instant::now() + REST;
                 }
             }
             Err(_) => {}
         }
-        let Some((since, players)) = core.model.waiting() else { continue };
-        let is_due = is_idle || players > PENDING || since.elapsed() >= core.options.projection_delay;
-        if is_due && Instant::now() >= rest {
-            if let Err(error) = project(&core, Whose::Everybody, Instant::now()).await {
-                // nothing is lost: the facts are in the ledger
-                tracing::warn!(%error, players, "what follows from the newest facts could not be stored yet");
-                rest = Instant::now() + REST;
-            }
-        }
     }
 }
 
-async fn serve(core: Arc<Core>, jobs: Vec<Job>) {
+/// How many of the players who wait a batch takes along: so many that none waits longer than the delay, but
+/// not a few each time, since a statement costs more than a row.
+fn share(waiting: usize, since: Duration, delay: Duration) -> usize {
+    if waiting > PENDING {
+        return SLICE;
+    }
+    let due = waiting as u128 * since.as_micros() / delay.as_micros().max(1);
+    let due = usize::try_from(due).unwrap_or(SLICE).min(SLICE);
+    if due < FEW { 0 } else { due }
+}
+
+async fn serve(core: Arc<Core>, jobs: Vec<Job>, along: usize) {
     let moves: Vec<_> = jobs.iter().map(|job| (&job.command, job.at)).collect();
-    match commit(&core, &moves).await {
+    match commit(&core, &moves, along).await {
         Ok(outcomes) => {
             for (job, outcome) in jobs.into_iter().zip(outcomes) {
                 // a caller who has gone away can ask again with the same key
@@ -80,7 +94,7 @@ async fn serve(core: Arc<Core>, jobs: Vec<Job>) {
         Err(error @ StoreError::Backend { .. }) if jobs.len() > 1 => {
             tracing::warn!(%error, moves = jobs.len(), "a batch failed, its moves are tried one by one");
             for job in jobs {
-                let alone = commit(&core, &[(&job.command, job.at)]).await;
+                let alone = commit(&core, &[(&job.command, job.at)], 0).await;
                 let _ = job.reply.send(alone.and_then(|mut outcomes| {
                     outcomes.pop().unwrap_or_else(|| Err(StoreError::backend("a move", "it has no outcome")))
                 }));
@@ -96,9 +110,13 @@ async fn serve(core: Arc<Core>, jobs: Vec<Job>) {
 
 /// Judges the moves in order, stores what they changed, and commits; only then is anybody told. They are
 /// taken for new ones first; when that fails, most likely because one of them is not, all are looked up.
-async fn commit(core: &Arc<Core>, moves: &[(&Command, DateTime<Utc>)]) -> StoreResult<Vec<StoreResult<Outcome>>> {
-    match attempt(core, moves, Trust::New).await {
-        Err(StoreError::Backend { .. }) => attempt(core, moves, Trust::Nothing).await,
+async fn commit(
+    core: &Arc<Core>,
+    moves: &[(&Command, DateTime<Utc>)],
+    along: usize,
+) -> StoreResult<Vec<StoreResult<Outcome>>> {
+    match attempt(core, moves, along, Trust::New).await {
+        Err(StoreError::Backend { .. }) => attempt(core, moves, 0, Trust::Nothing).await,
         result => result,
     }
 }
@@ -106,6 +124,7 @@ async fn commit(core: &Arc<Core>, moves: &[(&Command, DateTime<Utc>)]) -> StoreR
 async fn attempt(
     core: &Arc<Core>,
     moves: &[(&Command, DateTime<Utc>)],
+    along: usize,
     trust: Trust,
 ) -> StoreResult<Vec<StoreResult<Outcome>>> {
     // closing a period counts its players, starting over clears tables
@@ -115,6 +134,7 @@ async fn attempt(
     let mut transaction = Transaction::begin(core, "moves", needs, Effects::NONE).await?;
     let waits = !at_once && transaction.is_remembered() && !core.options.projection_delay.is_zero();
     let projection = if waits { Projection::Later } else { Projection::Now };
+    transaction.project(along, None).await?;
     let (connection, warm) = transaction.parts();
     let applied = moves::apply(connection, core, moves, warm, trust, projection).await;
     if trust == Trust::Nothing {
@@ -186,7 +206,7 @@ mod tests {
         /// Makes a move behind the back of the writer's loop, so that nothing is projected after it.
         async fn make(&self, database: &Database, request: AwardRequest) -> Receipt {
             let command = Command::Award(request);
-            let outcomes = commit(database.core(), &[(&command, self.clock.now())]).await.unwrap();
+            let outcomes = commit(database.core(), &[(&command, self.clock.now())], 0).await.unwrap();
             outcomes.into_iter().next().unwrap().unwrap().receipt().unwrap()
         }
     }
@@ -203,6 +223,18 @@ mod tests {
     async fn waiting(database: &Database) -> bool {
         let reader = database.core().reader().await.unwrap();
         crate::repository::projection::is_behind(&*reader).await.unwrap()
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_the_delay() {
+        let delay = Duration::from_secs(5);
+        assert_eq!(share(0, delay, delay), 0);
+        assert_eq!(share(10_000, Duration::from_millis(20), delay), 40);
+        assert_eq!(share(10_000, Duration::from_millis(2), delay), 0, "too few");
+        assert_eq!(share(100, delay, delay), 100);
+        assert_eq!(share(PENDING, delay, delay), SLICE);
+        assert_eq!(share(PENDING + 1, Duration::ZERO, delay), SLICE);
+        assert_eq!(share(100, Duration::ZERO, Duration::ZERO), 0);
     }
 
     #[tokio::test]
@@ -227,6 +259,21 @@ mod tests {
         assert!(waiting(&database).await);
         assert_eq!(database.verify().await.unwrap(), []);
         assert_eq!(points(&database, 1).await, 15);
+    }
+
+    #[tokio::test]
+    async fn l5_a_batch_that_takes_along_whom_it_moves_notes_the_new_fact() {
+        let home = Home::new().await;
+        let first = home.open().await;
+        first.users().get_or_create(id(1)).await.unwrap();
+        home.make(&first, home.award(1, 7)).await;
+        let command = Command::Award(home.award(1, 3));
+        let outcomes = commit(first.core(), &[(&command, home.clock.now())], SLICE).await.unwrap();
+        assert!(outcomes[0].is_ok());
+        assert!(waiting(&first).await);
+        let second = home.open().await;
+        assert_eq!(points(&second, 1).await, 10);
+        assert_eq!(second.verify().await.unwrap(), []);
     }
 
     #[tokio::test]

@@ -52,8 +52,6 @@ impl Changed {
 pub(crate) struct Effects {
     /// The players whom it changed; `None` when it may have changed anything.
     players: Option<Vec<Changed>>,
-    /// Those whose facts wait no more.
-    projected: Vec<UserId>,
     warm: Warmth,
 }
 
@@ -69,25 +67,20 @@ enum Warmth {
 
 impl Effects {
     /// Nothing that is kept here.
-    pub(crate) const NONE: Self = Self { players: Some(Vec::new()), projected: Vec::new(), warm: Warmth::Stays };
+    pub(crate) const NONE: Self = Self { players: Some(Vec::new()), warm: Warmth::Stays };
     /// Sessions, but no players.
-    pub(crate) const SESSIONS: Self = Self { players: Some(Vec::new()), projected: Vec::new(), warm: Warmth::Gone };
+    pub(crate) const SESSIONS: Self = Self { players: Some(Vec::new()), warm: Warmth::Gone };
     /// Anything.
-    pub(crate) const UNKNOWN: Self = Self { players: None, projected: Vec::new(), warm: Warmth::Gone };
+    pub(crate) const UNKNOWN: Self = Self { players: None, warm: Warmth::Gone };
 
     /// These players; what else the writer has at hand may be wrong then.
     pub(crate) const fn on(players: Vec<Changed>) -> Self {
-        Self { players: Some(players), projected: Vec::new(), warm: Warmth::Gone }
+        Self { players: Some(players), warm: Warmth::Gone }
     }
 
     /// These players, and what a batch leaves at hand.
     pub(crate) fn of_moves(players: Vec<Changed>, left: Leftover) -> Self {
-        Self { players: Some(players), projected: Vec::new(), warm: Warmth::Left(Box::new(left)) }
-    }
-
-    /// The facts of these players are projected.
-    pub(crate) const fn projected(projected: Vec<UserId>) -> Self {
-        Self { players: Some(Vec::new()), projected, warm: Warmth::Stays }
+        Self { players: Some(players), warm: Warmth::Left(Box::new(left)) }
     }
 
     /// The same, but nothing is left at hand.
@@ -101,7 +94,6 @@ impl Effects {
             (Some(all), Some(more)) => all.extend(more),
             _ => self.players = None,
         }
-        self.projected.extend(more.projected);
         if !matches!(more.warm, Warmth::Stays) {
             self.warm = more.warm;
         }
@@ -279,10 +271,9 @@ impl ReadModel {
         }
     }
 
-    /// Since when the first fact waits, and of how many players facts do.
-    pub(crate) fn waiting(&self) -> Option<(Instant, usize)> {
-        let state = self.state();
-        Some((state.since?, state.behind.len()))
+    /// How many players' facts wait, as far as is known here.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state().behind.len()
     }
 
     /// The profile, if it is known here.
@@ -399,7 +390,7 @@ impl Flight {
         let warm = self.warm.take();
         let mut state = self.model.state();
         let now = state.watch.as_ref().and_then(Watch::now);
-        let Effects { players, projected, warm: warmth } = effects;
+        let Effects { players, warm: warmth } = effects;
         match (state.moment, now, players) {
             // nothing was written
             (Some(before), Some(after), _) if after == before => {}
@@ -412,9 +403,8 @@ impl Flight {
             _ => return state.start_over(now),
         }
         let Some(mut warm) = warm else { return };
-        warm.projected(&projected);
-        for id in &projected {
-            state.behind.remove(id);
+        for id in warm.landed() {
+            state.behind.remove(&id);
         }
         match warmth {
             Warmth::Stays => {}
@@ -435,9 +425,10 @@ impl Drop for Flight {
     fn drop(&mut self) {
         let mut state = self.model.state();
         state.writing = false;
-        if let Some(warm) = self.warm.take()
+        if let Some(mut warm) = self.warm.take()
             && state.generation == self.generation
         {
+            warm.undone();
             state.warm = Some(warm);
         }
     }

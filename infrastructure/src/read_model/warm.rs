@@ -1,7 +1,7 @@
 //! What the writer has at hand: the rows that the last batches touched, and the facts that wait to be
 //! projected.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -81,6 +81,8 @@ pub(crate) struct Warm {
     players: LruCache<UserId, Player>,
     /// Those who wait longest come first.
     pending: LinkedHashMap<UserId, Pending>,
+    /// Those of them whom the transaction under way has projected.
+    projected: HashSet<UserId>,
     sessions: LruCache<SessionId, GameSession>,
     contents: LruCache<(QuestionId, u32), QuestionContent>,
 }
@@ -90,6 +92,7 @@ impl Default for Warm {
         Self {
             players: LruCache::new(PLAYERS),
             pending: LinkedHashMap::new(),
+            projected: HashSet::new(),
             sessions: LruCache::new(OTHERS),
             contents: LruCache::new(OTHERS),
         }
@@ -114,13 +117,30 @@ impl Warm {
         &self.pending
     }
 
-    /// The facts of these players wait no more.
-    pub(super) fn projected(&mut self, ids: &[UserId]) {
-        for id in ids {
+    /// Whether the file lists a player as waiting.
+    pub(crate) fn is_listed(&self, id: UserId) -> bool {
+        self.pending.contains_key(&id) && !self.projected.contains(&id)
+    }
+
+    /// The transaction under way has projected these.
+    pub(crate) fn projected(&mut self, ids: &[UserId]) {
+        self.projected.extend(ids);
+    }
+
+    /// It has committed; these wait no more.
+    pub(super) fn landed(&mut self) -> HashSet<UserId> {
+        let projected = std::mem::take(&mut self.projected);
+        for id in &projected {
             if let Some(pending) = self.pending.remove(id) {
                 self.players.insert(*id, pending.player);
             }
         }
+        projected
+    }
+
+    /// It has not.
+    pub(super) fn undone(&mut self) {
+        self.projected.clear();
     }
 
     /// Forgets everything that can be read again.

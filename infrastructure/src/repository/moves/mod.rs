@@ -158,7 +158,7 @@ pub(crate) async fn apply(
             facts.clear();
         }
         Projection::Later => {
-            let new: Vec<_> = facts.keys().copied().filter(|id| !warm.pending().contains_key(id)).collect();
+            let new: Vec<_> = facts.keys().copied().filter(|id| !warm.is_listed(*id)).collect();
             projection::note(connection, &new).await?;
         }
     }
