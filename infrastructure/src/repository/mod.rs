@@ -5,6 +5,7 @@ mod challenges;
 mod people;
 mod picking;
 mod players;
+mod portions;
 mod questions;
 mod rankings;
 mod rows;

@@ -14,6 +14,7 @@ use trivia_domain::model::{
 };
 use trivia_domain::play::{Dimension, PlayerState};
 
+use super::portions::portions;
 use super::rows::{self, stored};
 use crate::entity::{challenge_attempts, rankings, user_achievements, user_tallies, users};
 use crate::error::{During, bad_row};
@@ -192,9 +193,6 @@ pub(super) async fn load_part(
     Ok(())
 }
 
-/// Rows of one statement: at most nineteen values each stay below SQLite's limit of 32,766.
-pub(super) const CHUNK: usize = 1_000;
-
 /// Rows about players to write, each once.
 #[derive(Default)]
 pub(super) struct PlayerRows {
@@ -292,13 +290,9 @@ async fn store<K, A: ActiveModelTrait + Send>(
     let is_key = |column: &Column<A>| key.iter().any(|part| part.as_str() == column.as_str());
     let others: Vec<Column<A>> = Column::<A>::iter().filter(|column| !is_key(column)).collect();
     let replace = OnConflict::columns(key).update_columns(others).to_owned();
-    let mut rows = rows.into_values().peekable();
-    while rows.peek().is_some() {
-        A::Entity::insert_many(rows.by_ref().take(CHUNK))
-            .on_conflict(replace.clone())
-            .exec_without_returning(connection)
-            .await
-            .during(action)?;
+    for rows in portions(rows.into_values()) {
+        let stored = A::Entity::insert_many(rows).on_conflict(replace.clone()).exec_without_returning(connection);
+        stored.await.during(action)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use trivia_domain::model::{Fact, LedgerEntry, Period, Receipt, UserId};
 use trivia_domain::play::{Dimension, PlayerState, RuleBook, fold};
 
 use super::players::{self, Part, PlayerRows};
+use super::portions::portions;
 use super::{rows, rule_book};
 use crate::database::Core;
 use crate::entity::{ledger, unprojected, users};
@@ -64,22 +65,19 @@ pub(crate) async fn store(
 
 /// Notes whose facts wait, so that a process that starts after a crash finds them.
 pub(crate) async fn note(connection: &impl ConnectionTrait, users: &[UserId]) -> StoreResult<()> {
-    if users.is_empty() {
-        return Ok(());
+    for users in portions(users) {
+        let rows = users.into_iter().map(|id| unprojected::Model { user_id: id.get() }.into_active_model());
+        let noted = unprojected::Entity::insert_many(rows).exec_without_returning(connection);
+        noted.await.during("noting whose facts wait")?;
     }
-    let rows = users.iter().map(|id| unprojected::Model { user_id: id.get() }.into_active_model());
-    unprojected::Entity::insert_many(rows)
-        .exec_without_returning(connection)
-        .await
-        .during("noting whose facts wait")?;
     Ok(())
 }
 
 /// Takes players from the list.
 async fn done(connection: &impl ConnectionTrait, users: &[UserId]) -> StoreResult<()> {
-    for users in users.chunks(players::CHUNK) {
+    for users in portions(users) {
         unprojected::Entity::delete_many()
-            .filter(unprojected::Column::UserId.is_in(users.iter().map(|id| id.get())))
+            .filter(unprojected::Column::UserId.is_in(users.into_iter().map(|id| id.get())))
             .exec(connection)
             .await
             .during("noting whose facts wait")?;

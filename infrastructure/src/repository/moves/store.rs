@@ -10,7 +10,8 @@ use trivia_domain::play::{Changes, WorkingSet, question_counts};
 
 use crate::entity::{closed_periods, game_sessions, ledger, live_sessions, question_counters, session_questions};
 use crate::error::During;
-use crate::repository::{challenges, players, rows};
+use crate::repository::portions::portions;
+use crate::repository::{challenges, rows};
 
 /// Writes what moves changed, but not what follows about players.
 pub(super) async fn store(connection: &impl ConnectionTrait, set: &WorkingSet, changes: &Changes) -> StoreResult<()> {
@@ -31,7 +32,10 @@ pub(super) async fn store(connection: &impl ConnectionTrait, set: &WorkingSet, c
         .iter()
         .map(|(entry, receipt)| Ok(rows::ledger_row(entry, receipt)?.into_active_model()))
         .collect::<StoreResult<Vec<_>>>()?;
-    ledger::Entity::insert_many(facts).exec_without_returning(connection).await.during("appending to the ledger")?;
+    for facts in portions(facts) {
+        let appended = ledger::Entity::insert_many(facts).exec_without_returning(connection);
+        appended.await.during("appending to the ledger")?;
+    }
     count(connection, question_counts(changes.entries.iter().map(|(entry, _)| entry))).await
 }
 
@@ -41,31 +45,25 @@ async fn count(
 ) -> StoreResult<()> {
     use question_counters::{Column, Entity};
 
-    let mut rows = counts
-        .into_iter()
-        .map(|(id, (asked, correct))| {
-            question_counters::Model {
-                question_id: id.get(),
-                times_asked: rows::stored(asked),
-                times_correct: rows::stored(correct),
-                opening_asked: 0,
-                opening_correct: 0,
-            }
-            .into_active_model()
-        })
-        .peekable();
+    let rows = counts.into_iter().map(|(id, (asked, correct))| {
+        question_counters::Model {
+            question_id: id.get(),
+            times_asked: rows::stored(asked),
+            times_correct: rows::stored(correct),
+            opening_asked: 0,
+            opening_correct: 0,
+        }
+        .into_active_model()
+    });
     let grown = |column: Column| Expr::col((Entity, column)).add(Expr::col(("excluded", column)));
     // the opening columns of a row that is there stay as they are: the ledger does not explain them
     let add = OnConflict::column(Column::QuestionId)
         .value(Column::TimesAsked, grown(Column::TimesAsked))
         .value(Column::TimesCorrect, grown(Column::TimesCorrect))
         .to_owned();
-    while rows.peek().is_some() {
-        Entity::insert_many(rows.by_ref().take(players::CHUNK))
-            .on_conflict(add.clone())
-            .exec_without_returning(connection)
-            .await
-            .during("counting questions")?;
+    for rows in portions(rows) {
+        let counted = Entity::insert_many(rows).on_conflict(add.clone()).exec_without_returning(connection);
+        counted.await.during("counting questions")?;
     }
     Ok(())
 }

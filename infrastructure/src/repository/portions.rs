@@ -1,0 +1,36 @@
+//! Rows in portions whose sizes repeat: SQLite then prepares a statement once, and not for each number of rows.
+
+/// Most rows of a statement: at most 25 values each stay below SQLite's limit of 32,766.
+const MOST: usize = 512;
+/// Fewer rows are one portion, whatever their number.
+const FEW: usize = 8;
+
+/// The same rows in their order: the largest power of two that is not too many, again and again, and what is
+/// left over.
+pub(super) fn portions<T>(rows: impl IntoIterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
+    let mut rows: Vec<T> = rows.into_iter().collect();
+    std::iter::from_fn(move || {
+        let number = match rows.len() {
+            0 => return None,
+            few @ 1..FEW => few,
+            many => (1 << many.ilog2()).min(MOST),
+        };
+        let rest = rows.split_off(number);
+        Some(std::mem::replace(&mut rows, rest))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portions_keep_every_row_and_have_few_sizes() {
+        let sizes = |rows: usize| portions(0..rows).map(|portion| portion.len()).collect::<Vec<_>>();
+        assert!(sizes(0).is_empty());
+        assert_eq!(sizes(7), [7]);
+        assert_eq!(sizes(200), [128, 64, 8]);
+        assert_eq!(sizes(1_100), [512, 512, 64, 8, 4]);
+        assert!(portions(0..777).flatten().eq(0..777));
+    }
+}
