@@ -296,6 +296,21 @@ async fn what_cannot_be_copied_is_refused_by_name_and_leaves_nothing() {
     assert!(home.detached().list().await.unwrap().is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_not_that_of_its_table_is_no_backup() {
+    let home = Home::new();
+    // the change of the row passes the index by: both have one entry, only a full check compares them
+    let sql = "CREATE TABLE t(a); CREATE INDEX i ON t(a); CREATE TABLE other(a); INSERT INTO t VALUES (1); \
+               CREATE TEMP TABLE kept AS SELECT * FROM sqlite_schema WHERE name = 'i'; PRAGMA writable_schema = ON; \
+               DELETE FROM sqlite_schema WHERE name = 'i'; PRAGMA writable_schema = RESET; UPDATE t SET a = 2; \
+               PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM kept; \
+               PRAGMA writable_schema = RESET";
+    run_new(&home.path(), sql).await;
+    let error = home.detached().create(BackupKind::Manual, "").await.unwrap_err();
+    assert!(error.to_string().contains("row 1 missing from index i"), "{error}");
+    assert_eq!(home.names(&home.backup_dir()), BTreeSet::new());
+}
+
 async fn run_new(path: &Path, sql: &str) {
     fs::write(path, "").unwrap();
     run(path, sql).await;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +15,32 @@ use trivia_domain::model::UserId;
 use trivia_domain::ports::{HealthCheck, MaintenancePort, Repositories};
 use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, Durability, schema};
 
-/// An open database, its clock and its directory.
-async fn open(change: impl FnOnce(&mut DatabaseOptions)) -> (Database, Arc<ManualClock>, TempDir) {
-    let dir = tempfile::tempdir().unwrap();
-    let mut options = DatabaseOptions::new(DatabaseUrl::of_file(dir.path().join("data/trivia.db")));
+/// The directory of a database, whose numbers must follow from its ledger in the end.
+struct Home(TempDir);
+
+impl Home {
+    fn path(&self) -> PathBuf {
+        self.0.path().join("data/trivia.db")
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            trivia_tests::assert_verified(&self.path());
+        }
+    }
+}
+
+/// An open database, its clock and its home.
+async fn open(change: impl FnOnce(&mut DatabaseOptions)) -> (Database, Arc<ManualClock>, Home) {
+    let home = Home(tempfile::tempdir().unwrap());
+    let mut options = DatabaseOptions::new(DatabaseUrl::of_file(home.path()));
     change(&mut options);
     schema::up(&options, None).await.unwrap();
     let clock = Arc::new(ManualClock::new("2026-03-04T12:00:00Z".parse().unwrap()));
     let database = Database::open(options, clock.clone(), Arc::new(SeededRandom::new(1))).await.unwrap();
-    (database, clock, dir)
+    (database, clock, home)
 }
 
 fn user(id: i64) -> UserId {
@@ -31,9 +49,9 @@ fn user(id: i64) -> UserId {
 
 #[tokio::test]
 async fn files_and_directories_are_private() {
-    let (database, _, dir) = open(|_| {}).await;
+    let (database, _, home) = open(|_| {}).await;
     database.users().get_or_create(user(1)).await.unwrap();
-    let mode = |path: &str| fs::metadata(dir.path().join(path)).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &str| fs::metadata(home.0.path().join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("data"), 0o700);
     for file in ["trivia.db", "trivia.db-wal", "trivia.db-shm", "trivia.db.migrate.lock"] {
         assert_eq!(mode(&format!("data/{file}")), 0o600, "{file}");
@@ -43,7 +61,7 @@ async fn files_and_directories_are_private() {
 #[tokio::test]
 async fn durability_is_what_was_asked_for() {
     for (durability, synchronous) in [(Durability::Full, 2), (Durability::Normal, 1)] {
-        let (database, ..) = open(|options| options.durability = durability).await;
+        let (database, _, _home) = open(|options| options.durability = durability).await;
         let stats = database.stats().await.unwrap();
         assert_eq!((stats.journal_mode.as_str(), stats.synchronous_mode), ("wal", synchronous));
     }
@@ -51,7 +69,7 @@ async fn durability_is_what_was_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s22_three_hundred_callers_share_five_connections() {
-    let (database, _, dir) = open(|_| {}).await;
+    let (database, _, home) = open(|_| {}).await;
     let callers: Vec<_> = (0..300)
         .map(|id| {
             let database = database.clone();
@@ -63,7 +81,7 @@ async fn s22_three_hundred_callers_share_five_connections() {
     }
     let stats = database.stats().await.unwrap();
     assert_eq!((stats.users_count, stats.max_pool_size, stats.error_count), (300, 5, 0));
-    let path = dir.path().canonicalize().unwrap().join("data/trivia.db");
+    let path = home.path().canonicalize().unwrap();
     let open_files = fs::read_dir("/proc/self/fd")
         .unwrap()
         .filter(|entry| fs::read_link(entry.as_ref().unwrap().path()).is_ok_and(|target| target == path));
@@ -73,7 +91,7 @@ async fn s22_three_hundred_callers_share_five_connections() {
 #[tokio::test]
 async fn operations_above_the_threshold_are_counted_as_slow() {
     for (slow_after, is_slow) in [(Duration::ZERO, true), (Duration::from_secs(3_600), false)] {
-        let (database, ..) = open(|options| options.slow_after = slow_after).await;
+        let (database, _, _home) = open(|options| options.slow_after = slow_after).await;
         database.users().get_or_create(user(1)).await.unwrap();
         assert_eq!(database.stats().await.unwrap().pool.slow_operations > 0, is_slow);
     }
@@ -81,8 +99,8 @@ async fn operations_above_the_threshold_are_counted_as_slow() {
 
 #[tokio::test]
 async fn a_busy_database_is_tried_again_then_reported_and_heals_by_itself() {
-    let (database, clock, dir) = open(|options| options.busy_timeout = Duration::from_millis(20)).await;
-    let url = format!("sqlite://{}", dir.path().join("data/trivia.db").display());
+    let (database, clock, home) = open(|options| options.busy_timeout = Duration::from_millis(20)).await;
+    let url = format!("sqlite://{}", home.path().display());
     let other = sea_orm::Database::connect(url).await.unwrap();
     other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
     let refused = database.users().get_or_create(user(1)).await;
@@ -109,11 +127,11 @@ async fn errors(database: &Database) -> HealthCheck {
 
 #[tokio::test]
 async fn a_closed_database_leaves_one_file_and_says_that_it_is_closed() {
-    let (database, _, dir) = open(|_| {}).await;
+    let (database, _, home) = open(|_| {}).await;
     database.users().get_or_create(user(1)).await.unwrap();
     database.close().await.unwrap();
     database.close().await.unwrap();
-    assert!(!dir.path().join("data/trivia.db-wal").exists(), "the log is folded in");
+    assert!(!home.0.path().join("data/trivia.db-wal").exists(), "the log is folded in");
     let error = database.users().find(user(1)).await.unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "{error}");
 }

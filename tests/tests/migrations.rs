@@ -229,6 +229,7 @@ async fn every_step_goes_up_and_down_and_up_on_a_filled_database() {
         let db = open(&file, foreign_keys).await;
         original::adopt(&db).await.unwrap();
         stairway(&db).await;
+        trivia_tests::assert_verified(&file);
     }
 }
 
@@ -353,6 +354,7 @@ async fn a_full_database_of_ours_goes_down_to_the_original_and_up_again() {
         Migrator::up(&db, None).await.unwrap();
         assert_eq!(schema(&db).await, above);
         sound(&db).await;
+        trivia_tests::assert_verified(&file);
     }
 }
 
@@ -483,6 +485,7 @@ async fn the_sample_database_keeps_its_counts_and_sums() {
     let top = "SELECT json_group_array(json_array(user_id, total_points)) FROM \
                (SELECT user_id, total_points FROM users ORDER BY total_points DESC LIMIT 10)";
     assert_eq!(serde_json::from_str::<Json>(&texts(&db, top).await[0]).unwrap(), manifest["top10"]);
+    trivia_tests::assert_verified(&file);
 }
 
 #[tokio::test]
@@ -676,6 +679,7 @@ async fn every_oddity_is_carried_over_or_kept_in_quarantine() {
             "weekly_rankings|34|0|user_id -5 is negative",
         ]
     );
+    trivia_tests::assert_verified(&file);
 }
 
 /// Everything that is stored about a player.
@@ -781,6 +785,7 @@ async fn l3_l20_the_ledger_explains_every_player() {
             let stored = number(&db, &format!("SELECT count(*) FROM {table}")).await;
             assert_eq!(stored, i64::try_from(explained).unwrap(), "{table}");
         }
+        trivia_tests::assert_verified(&file);
     }
 }
 
@@ -828,6 +833,7 @@ async fn l3_l20_the_ledger_explains_every_counter() {
             assert_eq!(texts(&db, &counters).await, [expected.map(|number| number.to_string()).join("|")]);
         }
         assert_eq!(texts(&db, UNEXPLAINED_COUNTERS).await, Vec::<String>::new());
+        trivia_tests::assert_verified(&file);
     }
 }
 
@@ -894,6 +900,7 @@ async fn rows_with_broken_references_are_kept_but_never_given_back_to_the_origin
         original::adopt(&db).await.unwrap();
         Migrator::up(&db, None).await.unwrap();
         sound(&db).await;
+        trivia_tests::assert_verified(&file);
         assert_eq!(
             texts(
                 &db,

@@ -114,6 +114,7 @@ async fn no_query_of_a_port_scans_a_table() {
     assert!(found.is_empty(), "{}", found.join("\n\n"));
     // the test can fail
     assert!(!scans(&connection, "SELECT * FROM users WHERE best_streak > 3").await.is_empty());
+    trivia_tests::assert_verified(options.url.path());
 }
 
 async fn use_every_port(store: &dyn Store, clock: &dyn Clock, random: &dyn RandomSource) {

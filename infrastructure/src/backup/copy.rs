@@ -20,6 +20,9 @@ use crate::schema;
 /// Findings about one copy that are reported.
 const MOST_PROBLEMS: u32 = 20;
 
+/// Makes SQLite look at every cell of a page whenever it loads one.
+const CELL_SIZES: &str = "cell_size_check";
+
 /// What is in a copy.
 pub(super) struct Contents {
     pub(super) schema_version: String,
@@ -39,18 +42,14 @@ pub(super) async fn connect_live(path: &Path, busy_timeout: Duration) -> StoreRe
         }
         Err(error) => return Err(failed(path)(error)),
     }
-    connect(path, SqliteConnectOptions::new().busy_timeout(busy_timeout)).await
+    connect(path, SqliteConnectOptions::new().busy_timeout(busy_timeout).pragma(CELL_SIZES, "ON")).await
 }
 
 /// Opens a file without reading it. SeaORM's own `connect` reads, and when that fails it closes the
 /// connection at some later time: nobody could tell then whether its locks are gone.
 async fn connect(path: &Path, options: SqliteConnectOptions) -> StoreResult<DatabaseConnection> {
-    let options = options
-        .filename(path)
-        .create_if_missing(false)
-        .pragma("trusted_schema", "OFF")
-        .pragma("cell_size_check", "ON")
-        .disable_statement_logging();
+    let options =
+        options.filename(path).create_if_missing(false).pragma("trusted_schema", "OFF").disable_statement_logging();
     // one and the same connection from beginning to end, however long it takes
     let pool = SqlitePoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
     let pool = pool.test_before_acquire(false).connect_with(options).await;
@@ -85,12 +84,17 @@ pub(super) async fn vacuum_into(source: &DatabaseConnection, name: &Path, target
 
 /// A connection to a copy that nobody writes to. The caller closes it.
 pub(super) async fn connect_copy(path: &Path) -> StoreResult<DatabaseConnection> {
-    connect(path, SqliteConnectOptions::new().read_only(true).immutable(true)).await
+    connect(path, unchanging().pragma(CELL_SIZES, "ON")).await
+}
+
+fn unchanging() -> SqliteConnectOptions {
+    SqliteConnectOptions::new().read_only(true).immutable(true)
 }
 
 /// Reads a copy that nobody writes to; leaves nothing beside it.
 pub(super) async fn examine(path: &Path) -> StoreResult<Contents> {
-    let connection = connect_copy(path).await?;
+    // the integrity check looks at every cell itself, and at the pages of indexes in random order
+    let connection = connect(path, unchanging().pragma("cache_size", "-64000")).await?;
     let contents = contents(&connection, path).await.map_err(|error| match error {
         StoreError::Corrupt { reason, .. } => corrupt(path, &reason),
         other => other,

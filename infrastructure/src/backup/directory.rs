@@ -14,8 +14,7 @@ use trivia_domain::model::{BackupId, BackupInfo, BackupKind, BackupManifest};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::files::{
-    Scratch, corrupt, create_dir, create_new, failed, measure, open_regular, read_limited, sha256, sync_dir, sync_file,
-    write_new,
+    Scratch, corrupt, create_dir, create_new, failed, measure, open_regular, read_limited, sha256, sync_dir, write_new,
 };
 
 /// Version of the form of a manifest.
@@ -48,13 +47,6 @@ impl Draft {
     /// The empty file that takes the copy.
     pub(super) fn copy(&self) -> PathBuf {
         self.scratch.file(COPY)
-    }
-
-    /// Puts the copy on the disk; returns its length and SHA-256.
-    pub(super) fn seal(&self) -> StoreResult<(u64, String)> {
-        let path = self.copy();
-        sync_file(&path)?;
-        measure(&path, File::open(&path).map_err(failed(&path))?)
     }
 }
 

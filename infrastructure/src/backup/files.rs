@@ -166,6 +166,12 @@ pub(super) fn measure(path: &Path, mut file: File) -> StoreResult<(u64, String)>
     }
 }
 
+/// Puts a file of ours on the disk; returns its length and SHA-256.
+pub(super) fn seal(path: &Path) -> StoreResult<(u64, String)> {
+    sync_file(path)?;
+    measure(path, File::open(path).map_err(failed(path))?)
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // writing to a string cannot fail

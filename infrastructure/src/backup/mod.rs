@@ -23,7 +23,7 @@ use trivia_domain::{StoreError, StoreResult};
 
 use self::copy::{close, connect_live, examine, vacuum_into};
 use self::directory::{Directory, FORMAT, name};
-use self::files::{blocking, corrupt, failed};
+use self::files::{blocking, corrupt, failed, seal};
 use self::verify::inspect;
 use crate::database::{Core, Database, DatabaseOptions};
 
@@ -83,15 +83,17 @@ impl SqliteBackups {
         let created_at = self.clock.now();
         let directory = self.directory.clone();
         let draft = blocking(move || directory.begin()).await?;
-        vacuum_into(connection, self.source(), &draft.copy()).await?;
-        let contents = examine(&draft.copy()).await?;
+        let (copy, path) = (draft.copy(), draft.copy());
+        vacuum_into(connection, self.source(), &copy).await?;
+        let (contents, sealed) = tokio::join!(examine(&copy), blocking(move || seal(&path)));
+        let (contents, (bytes, sha256)) = (contents?, sealed?);
         if let Some(problem) = contents.problems.first() {
             return Err(corrupt(self.source(), problem));
         }
         if contents.rows.is_empty() {
             return Err(corrupt(self.source(), "it has no tables"));
         }
-        let mut manifest = BackupManifest {
+        let manifest = BackupManifest {
             format: FORMAT,
             id: name(kind, created_at, draft.sequence)?,
             kind,
@@ -100,13 +102,12 @@ impl SqliteBackups {
             created_at,
             tool: concat!("trivia-store ", env!("CARGO_PKG_VERSION")).to_owned(),
             schema_version: contents.schema_version,
-            bytes: 0,
-            sha256: String::new(),
+            bytes,
+            sha256,
             rows: contents.rows,
         };
         let directory = self.directory.clone();
         blocking(move || {
-            (manifest.bytes, manifest.sha256) = draft.seal()?;
             directory.publish(draft, &manifest)?;
             tracing::info!(backup = %manifest.id, bytes = manifest.bytes, "backup made");
             let path = directory.copy(&manifest.id).display().to_string();
