@@ -453,6 +453,8 @@ async fn l23_the_export_holds_everything_about_a_person() {
         let keys: Vec<_> = columns.iter().filter(|(_, about)| *about == Person).map(|(column, _)| *column).collect();
         let which = match *table {
             "session_questions" => own.replace("{}", &PERSON.to_string()),
+            // a list of what waits, which is empty after each read about the person
+            "unprojected" => continue,
             "quarantine" => format!("content ->> 'user_id' = {PERSON}"),
             _ if keys.is_empty() => continue,
             _ => keys.iter().map(|key| format!("{key} = {PERSON}")).collect::<Vec<_>>().join(" OR "),

@@ -131,6 +131,9 @@ impl MaintenancePort for Database {
     }
 
     async fn close(&self) -> StoreResult<()> {
+        if self.core.pools.read().await.is_none() {
+            return Ok(());
+        }
         settle(&self.core, Whose::Everybody).await?;
         self.core.model.follow(None);
         // the write lock is granted when nobody uses a connection any more

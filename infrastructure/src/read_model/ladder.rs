@@ -4,15 +4,16 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use hashlink::DefaultHashBuilder;
 use trivia_domain::model::{Accuracy, Board, Cursor, LeaderboardEntry, LeaderboardPage, Points, Standing, UserId};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::Changed;
 
 /// Lines of a part; a full one is split in two.
-const PART: usize = 512;
+const PART: usize = 128;
 /// Parts of a block, whose lines are counted.
-const BLOCK: usize = 64;
+const BLOCK: usize = 128;
 
 /// A line of a board without its rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,21 +29,45 @@ pub(crate) struct Line {
 /// The order of a board: most points, then who reached them first, then the smaller id.
 type Place = (Reverse<Points>, DateTime<Utc>, UserId);
 
+/// A part, and the index of a line in it.
+type Position = (usize, usize);
+
 impl Line {
     const fn place(&self) -> Place {
         (Reverse(self.points), self.reached_at, self.user_id)
     }
 }
 
+#[derive(Debug)]
+struct Part {
+    /// The points of the lines, side by side.
+    points: Vec<Points>,
+    lines: Vec<Line>,
+}
+
+impl Part {
+    fn new(lines: Vec<Line>) -> Self {
+        Self { points: lines.iter().map(|line| line.points).collect(), lines }
+    }
+
+    /// Lines with more points. Counting them all waits for memory once, where a search would for each step.
+    fn better(&self, points: Points) -> usize {
+        self.points.iter().filter(|other| **other > points).count()
+    }
+}
+
 /// All lines of a board in order, in parts of limited size, so that one can be moved without moving all.
 #[derive(Debug, Default)]
 pub(crate) struct Ladder {
-    parts: Vec<Vec<Line>>,
+    parts: Vec<Part>,
     /// The last place of each part, side by side: looking for a place in the parts would miss the cache each time.
     lasts: Vec<Place>,
+    /// The lines of each part, side by side for the same reason.
+    sizes: Vec<usize>,
     /// Lines of each block of parts, so that counting them does not visit every part.
     blocks: Vec<usize>,
-    places: HashMap<UserId, Place>,
+    // ids are made by the application, so a fast hash will do
+    places: HashMap<UserId, Place, DefaultHashBuilder>,
 }
 
 impl Ladder {
@@ -50,21 +75,28 @@ impl Ladder {
     pub(crate) fn new(lines: &[Line]) -> Self {
         let mut ladder = Self {
             // half full, so that the next lines do not split each of them
-            parts: lines.chunks(PART / 2).map(<[Line]>::to_vec).collect(),
-            lasts: Vec::new(),
+            parts: lines.chunks(PART / 2).map(|lines| Part::new(lines.to_vec())).collect(),
+            lasts: lines.chunks(PART / 2).filter_map(<[Line]>::last).map(Line::place).collect(),
+            sizes: lines.chunks(PART / 2).map(<[Line]>::len).collect(),
             blocks: Vec::new(),
             places: lines.iter().map(|line| (line.user_id, line.place())).collect(),
         };
-        ladder.index();
+        ladder.count();
         ladder
     }
 
     /// After a part has come or gone.
-    fn index(&mut self) {
-        self.lasts.clear();
-        self.lasts.extend(self.parts.iter().filter_map(|lines| lines.last()).map(Line::place));
+    fn count(&mut self) {
         self.blocks.clear();
-        self.blocks.extend(self.parts.chunks(BLOCK).map(|parts| parts.iter().map(Vec::len).sum::<usize>()));
+        self.blocks.extend(self.sizes.chunks(BLOCK).map(|sizes| sizes.iter().sum::<usize>()));
+    }
+
+    fn insert_part(&mut self, part: usize, lines: Vec<Line>) {
+        let Some(last) = lines.last() else { return };
+        self.lasts.insert(part, last.place());
+        self.sizes.insert(part, lines.len());
+        self.parts.insert(part, Part::new(lines));
+        self.count();
     }
 
     /// Brings a player to where he is after a transaction.
@@ -98,7 +130,7 @@ impl Ladder {
     fn set_streak(&mut self, user: UserId, streak: u64) {
         let Some(place) = self.places.get(&user) else { return };
         let (part, at) = self.find(place);
-        if let Some(line) = self.parts.get_mut(part).and_then(|lines| lines.get_mut(at)) {
+        if let Some(line) = self.parts.get_mut(part).and_then(|part| part.lines.get_mut(at)) {
             line.current_streak = streak;
         }
     }
@@ -106,15 +138,19 @@ impl Ladder {
     fn remove(&mut self, user: UserId) {
         let Some(place) = self.places.remove(&user) else { return };
         let (part, at) = self.find(&place);
-        self.parts[part].remove(at);
-        match self.parts[part].last() {
+        self.parts[part].points.remove(at);
+        self.parts[part].lines.remove(at);
+        match self.parts[part].lines.last() {
             Some(last) => {
                 self.lasts[part] = last.place();
+                self.sizes[part] -= 1;
                 self.blocks[part / BLOCK] -= 1;
             }
             None => {
                 self.parts.remove(part);
-                self.index();
+                self.lasts.remove(part);
+                self.sizes.remove(part);
+                self.count();
             }
         }
     }
@@ -123,58 +159,62 @@ impl Ladder {
         let place = line.place();
         self.places.insert(line.user_id, place);
         if self.parts.is_empty() {
-            self.parts.push(vec![line]);
-            return self.index();
+            return self.insert_part(0, vec![line]);
         }
         let (mut part, mut at) = self.find(&place);
         if part == self.parts.len() {
             part -= 1;
-            at = self.parts[part].len();
+            at = self.sizes[part];
         }
-        let lines = &mut self.parts[part];
+        let Part { points, lines } = &mut self.parts[part];
+        points.insert(at, line.points);
         lines.insert(at, line);
         self.lasts[part] = self.lasts[part].max(place);
+        self.sizes[part] += 1;
         self.blocks[part / BLOCK] += 1;
         if lines.len() >= PART {
+            points.truncate(PART / 2);
             let second = lines.split_off(PART / 2);
-            self.parts.insert(part + 1, second);
-            self.index();
+            self.lasts[part] = lines[PART / 2 - 1].place();
+            self.sizes[part] = PART / 2;
+            self.insert_part(part + 1, second);
         }
     }
 
-    /// Part and index of the first line at a place or after it.
-    fn find(&self, place: &Place) -> (usize, usize) {
+    /// The first line at a place or after it.
+    fn find(&self, place: &Place) -> Position {
         let part = self.lasts.partition_point(|last| last < place);
-        let at = self.parts.get(part).map_or(0, |lines| lines.partition_point(|line| line.place() < *place));
-        (part, at)
+        let Some(found) = self.parts.get(part) else { return (part, 0) };
+        let ties = found.better(place.0.0);
+        (part, ties + found.lines[ties..].partition_point(|line| line.place() < *place))
     }
 
-    /// Lines before a part and index.
-    fn before(&self, (part, at): (usize, usize)) -> usize {
+    /// Lines before a position.
+    fn before(&self, (part, at): Position) -> usize {
         let block = part / BLOCK;
-        let in_block = self.parts[block * BLOCK..part].iter().map(Vec::len).sum::<usize>();
+        let in_block = self.sizes[block * BLOCK..part].iter().sum::<usize>();
         self.blocks[..block].iter().sum::<usize>() + in_block + at
     }
 
-    /// Lines from an index on.
-    fn from(&self, mut index: usize) -> impl Iterator<Item = &Line> {
-        let mut block = 0;
-        while let Some(lines) = self.blocks.get(block).filter(|lines| **lines <= index) {
-            index -= lines;
-            block += 1;
+    /// The position some lines further up, or the first one.
+    fn up(&self, (mut part, mut at): Position, mut lines: usize) -> Position {
+        while lines > at && part > 0 {
+            lines -= at;
+            part -= 1;
+            at = self.sizes[part];
         }
-        let mut part = (block * BLOCK).min(self.parts.len());
-        while let Some(lines) = self.parts.get(part).filter(|lines| lines.len() <= index) {
-            index -= lines.len();
-            part += 1;
-        }
-        self.parts[part..].iter().flatten().skip(index)
+        (part, at.saturating_sub(lines))
+    }
+
+    /// Lines from a position on.
+    fn from(&self, (part, at): Position) -> impl Iterator<Item = &Line> {
+        self.parts[part..].iter().flat_map(|part| &part.lines).skip(at)
     }
 
     /// Competition rank of these points: one more than there are lines with more.
     fn rank(&self, points: Points) -> u64 {
         let part = self.lasts.partition_point(|(Reverse(last), ..)| *last > points);
-        let at = self.parts.get(part).map_or(0, |lines| lines.partition_point(|line| line.points > points));
+        let at = self.parts.get(part).map_or(0, |part| part.better(points));
         1 + self.before((part, at)) as u64
     }
 
@@ -182,13 +222,13 @@ impl Ladder {
         self.places.len() as u64
     }
 
-    /// At most `count` lines from an index on, with their ranks.
-    fn entries(&self, first: usize, count: usize) -> Vec<LeaderboardEntry> {
+    /// At most `count` lines from a position on, with their ranks; `first` lines are before it.
+    fn entries(&self, position: Position, first: usize, count: usize) -> Vec<LeaderboardEntry> {
         let mut entries: Vec<LeaderboardEntry> = Vec::with_capacity(count.min(self.places.len()));
-        for (line, position) in self.from(first).take(count).zip(first as u64 + 1..) {
+        for (line, number) in self.from(position).take(count).zip(first as u64 + 1..) {
             let rank = match entries.last() {
                 Some(above) if above.points == line.points => above.rank,
-                Some(_) => position,
+                Some(_) => number,
                 None => self.rank(line.points),
             };
             entries.push(LeaderboardEntry {
@@ -206,8 +246,8 @@ impl Ladder {
     }
 
     pub(super) fn page(&self, board: Board, after: Option<Cursor>, limit: usize) -> StoreResult<LeaderboardPage> {
-        let first = match after {
-            None => 0,
+        let position = match after {
+            None => (0, 0),
             Some(cursor) if cursor.board != board => {
                 return Err(StoreError::invalid("cursor", "it belongs to another board"));
             }
@@ -215,11 +255,12 @@ impl Ladder {
                 let seen = (Reverse(cursor.points), cursor.reached_at, cursor.user_id);
                 let (part, at) = self.find(&seen);
                 let is_there =
-                    self.parts.get(part).and_then(|lines| lines.get(at)).is_some_and(|line| line.place() == seen);
-                self.before((part, at)) + usize::from(is_there)
+                    self.parts.get(part).and_then(|part| part.lines.get(at)).is_some_and(|line| line.place() == seen);
+                (part, at + usize::from(is_there))
             }
         };
-        let entries = self.entries(first, limit);
+        let first = self.before(position);
+        let entries = self.entries(position, first, limit);
         let more = first + entries.len() < self.places.len();
         let next = entries.last().filter(|_| more).map(|last| Cursor {
             board,
@@ -237,9 +278,10 @@ impl Ladder {
 
     pub(super) fn around(&self, user: UserId, radius: usize) -> Vec<LeaderboardEntry> {
         let Some(place) = self.places.get(&user) else { return Vec::new() };
-        let at = self.before(self.find(place));
-        let first = at.saturating_sub(radius);
-        self.entries(first, (at - first).saturating_add(1).saturating_add(radius))
+        let position = self.find(place);
+        let (first, at) = (self.up(position, radius), self.before(position));
+        let above = at.min(radius);
+        self.entries(first, at - above, above.saturating_add(1).saturating_add(radius))
     }
 }
 
@@ -292,7 +334,7 @@ mod tests {
             }
             let mut sorted: Vec<_> = lines.values().copied().collect();
             sorted.sort_unstable_by_key(Line::place);
-            assert!(ladder.from(0).eq(&sorted));
+            assert!(ladder.from((0, 0)).eq(&sorted));
             assert_eq!(ladder.total(), sorted.len() as u64);
             for (at, line) in sorted.iter().enumerate().step_by(1_009) {
                 let better = sorted.iter().filter(|other| other.points > line.points).count() as u64;

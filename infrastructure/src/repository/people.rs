@@ -31,13 +31,16 @@ impl PeoplePort for Repository {
         let snapshot = self.scope.snapshot("exporting a person").await?;
         let whole = players::load(&*snapshot, &BTreeSet::from([id]), Part::Whole).await?.remove(&id);
         let player = whole.map(Arc::unwrap_or_clone).ok_or_else(|| StoreError::missing("user", id))?;
+        let mut facts = facts(&*snapshot, id).await?;
+        // newer ones do not show in the rest yet
+        facts.retain(|fact| fact.entry.seq <= player.profile.last_seq);
         let mut achievements: Vec<_> = player.achievements.into_values().collect();
         achievements.sort_by_key(|achievement| std::cmp::Reverse(achievement.seq));
         let board = |(period, start)| Board::Period { period, start };
         Ok(PersonalRecord {
             profile: player.profile,
             breakdown: users::breakdown(&*snapshot, id).await?,
-            facts: facts(&*snapshot, id).await?,
+            facts,
             achievements,
             scores: player.scores.into_iter().map(|(key, score)| (board(key), score)).collect(),
             challenges: player.challenges.into_values().collect(),

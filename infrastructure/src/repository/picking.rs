@@ -7,7 +7,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
 };
-use trivia_domain::model::Question;
+use trivia_domain::model::{Question, QuestionId};
 use trivia_domain::play::choose;
 use trivia_domain::ports::{PickOwner, PickRequest, QuestionFilter};
 use trivia_domain::{StoreError, StoreResult};
@@ -19,26 +19,36 @@ use crate::error::{During, bad_row};
 
 /// Places that one query looks up.
 const PROBES: usize = 32;
+/// Excluded questions are looked up beforehand when more than one of so many that match may be excluded.
+const RARE: usize = 16;
 
 /// Lets the domain choose places, reads the questions there, and remembers them when the request has a
-/// scope. The cost follows what is wanted and excluded, and what was picked for the owner before.
+/// scope. The cost follows what is wanted, and what was picked for the owner before; what is excluded
+/// counts only when it is much of what matches.
 pub(super) async fn pick(connection: &impl ConnectionTrait, request: &PickRequest) -> StoreResult<Vec<Question>> {
     let pool = Pool::load(connection, &request.filter).await?;
-    let mut excluded = HashSet::new();
-    for ids in request.exclude.chunks(CHUNK) {
-        let found = questions::Entity::find()
-            .select_only()
-            .column(questions::Column::Id)
-            .filter(questions::Column::Id.is_in(ids.iter().map(|id| id.get())));
-        excluded.extend(pool.places(connection, found).await?.into_iter().filter_map(|(_, place)| place));
-    }
     let seen = match request.scope {
         Some(scope) => pool.seen(connection, scope.of).await?,
         None => Vec::new(),
     };
     let seen_places: Vec<u64> = seen.iter().filter_map(|(_, place)| *place).collect();
-    let choice = choose(pool.size, &excluded, &seen_places, request)?;
-    let picked = pool.questions(connection, &choice.places).await?;
+    let few = RARE * request.exclude.len() + seen.len() + request.count as usize;
+    let mut excluded = HashSet::new();
+    if few as u64 > pool.size {
+        excluded = pool.excluded(connection, &request.exclude).await?;
+    }
+    let unwanted: HashSet<_> = request.exclude.iter().collect();
+    let (choice, picked) = loop {
+        let choice = choose(pool.size, &excluded, &seen_places, request)?;
+        let picked = pool.questions(connection, &choice.places).await?;
+        // the order of a draw does not depend on what is excluded, so it is enough to know which of the drawn are
+        let drawn = choice.places.iter().zip(&picked).filter(|(_, question)| unwanted.contains(&question.id));
+        let known = excluded.len();
+        excluded.extend(drawn.map(|(place, _)| *place));
+        if excluded.len() == known {
+            break (choice, picked);
+        }
+    };
     if let Some(scope) = request.scope {
         if choice.starts_over {
             forget(connection, scope.of, &seen).await?;
@@ -68,6 +78,19 @@ impl<'a> Pool<'a> {
             }
         }
         Ok(Self { filter, groups, size })
+    }
+
+    /// The places of excluded questions that match.
+    async fn excluded(&self, connection: &impl ConnectionTrait, ids: &[QuestionId]) -> StoreResult<HashSet<u64>> {
+        let mut excluded = HashSet::new();
+        for ids in ids.chunks(CHUNK) {
+            let found = questions::Entity::find()
+                .select_only()
+                .column(questions::Column::Id)
+                .filter(questions::Column::Id.is_in(ids.iter().map(|id| id.get())));
+            excluded.extend(self.places(connection, found).await?.into_iter().filter_map(|(_, place)| place));
+        }
+        Ok(excluded)
     }
 
     /// What was picked for an owner and matches, the oldest pick first. This reads the owner's whole

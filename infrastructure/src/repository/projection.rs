@@ -87,8 +87,14 @@ async fn done(connection: &impl ConnectionTrait, users: &[UserId]) -> StoreResul
 
 /// Whether facts of somebody wait in the ledger.
 pub(crate) async fn is_behind(connection: &impl ConnectionTrait) -> StoreResult<bool> {
-    let listed = unprojected::Entity::find().limit(1).all(connection).await.during("looking for facts that wait")?;
-    Ok(!listed.is_empty())
+    let first: Vec<Option<i64>> = unprojected::Entity::find()
+        .select_only()
+        .column_as(unprojected::Column::UserId.min(), "first")
+        .into_tuple()
+        .all(connection)
+        .await
+        .during("looking for facts that wait")?;
+    Ok(first.into_iter().flatten().next().is_some())
 }
 
 /// Those of some players whose facts wait.

@@ -3,12 +3,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    QueryResult, QuerySelect, QueryTrait,
 };
-use trivia_domain::model::{Category, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind};
+use trivia_domain::model::{
+    Category, ContentKey, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind, StemKey,
+};
 use trivia_domain::ports::{AddOutcome, PickRequest, QuestionFilter, QuestionGroup, QuestionRepository};
 use trivia_domain::{StoreError, StoreResult};
 
@@ -79,10 +81,12 @@ impl QuestionRepository for Repository {
         if contents.is_empty() {
             return Ok(Vec::new());
         }
+        // before anything is written: nobody waits for it
+        let candidates: Vec<_> = contents.iter().map(Candidate::new).collect();
         let writing = self.scope.write("adding questions", Needs::Nothing, Effects::NONE).await?;
         let mut groups = Groups::load(&*writing).await?;
         let mut outcomes = Vec::with_capacity(contents.len());
-        for chunk in contents.chunks(CHUNK) {
+        for chunk in candidates.chunks(CHUNK) {
             outcomes.extend(add(&*writing, &mut groups, chunk, self.scope.core().clock.now()).await?);
         }
         groups.store(&*writing).await?;
@@ -267,14 +271,28 @@ enum Verdict {
     Duplicate(Known),
 }
 
+/// A question to add and what identifies it, which is costly to find out.
+struct Candidate<'a> {
+    content: &'a QuestionContent,
+    content_key: ContentKey,
+    stem_key: StemKey,
+    truth: String,
+}
+
+impl<'a> Candidate<'a> {
+    fn new(content: &'a QuestionContent) -> Self {
+        Self { content, content_key: content.content_key(), stem_key: content.stem_key(), truth: content.truth() }
+    }
+}
+
 /// Adds one chunk; the caller stores the groups.
 async fn add(
     connection: &impl ConnectionTrait,
     groups: &mut Groups,
-    contents: &[QuestionContent],
+    candidates: &[Candidate<'_>],
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<AddOutcome>> {
-    let stems: HashSet<_> = contents.iter().map(|content| content.stem_key().0.to_vec()).collect();
+    let stems: HashSet<_> = candidates.iter().map(|candidate| candidate.stem_key.0.to_vec()).collect();
     let same_stem = questions::Entity::find()
         .filter(questions::Column::StemKey.is_in(stems))
         .order_by_asc(questions::Column::Id)
@@ -290,19 +308,17 @@ async fn add(
         by_stem.entry(content.stem_key()).or_default().push((content.truth(), Known::Stored(id)));
     }
     let mut fresh = Vec::new();
-    let mut verdicts = Vec::with_capacity(contents.len());
-    for content in contents {
-        let key = content.content_key();
-        if let Some(known) = by_content.get(&key) {
+    let mut verdicts = Vec::with_capacity(candidates.len());
+    for Candidate { content, content_key, stem_key, truth } in candidates {
+        if let Some(known) = by_content.get(content_key) {
             verdicts.push(Verdict::Duplicate(known.again()));
             continue;
         }
         let at = fresh.len();
-        let truth = content.truth();
-        let others = by_stem.entry(content.stem_key()).or_default();
-        let contradicts = others.iter().find(|(other, _)| *other != truth).map(|(_, known)| known.again());
-        others.push((truth, Known::New(at)));
-        by_content.insert(key, Known::New(at));
+        let others = by_stem.entry(*stem_key).or_default();
+        let contradicts = others.iter().find(|(other, _)| other != truth).map(|(_, known)| known.again());
+        others.push((truth.clone(), Known::New(at)));
+        by_content.insert(*content_key, Known::New(at));
         verdicts.push(Verdict::New { at, contradicts });
         fresh.push(questions::ActiveModel {
             id: NotSet,
@@ -310,7 +326,7 @@ async fn add(
             ordinal: Set(Some(rows::stored(groups.append(&GroupKey::of(content))))),
             created_at: Set(now),
             retired_at: Set(None),
-            ..rows::content_columns(content)?
+            ..rows::content_columns(content, *content_key, *stem_key)?
         });
     }
     let ids = insert(connection, fresh).await?;
@@ -339,14 +355,18 @@ impl Known {
 
 /// Inserts rows and returns their ids in the same order.
 async fn insert(connection: &impl ConnectionTrait, rows: Vec<questions::ActiveModel>) -> StoreResult<Vec<QuestionId>> {
+    use questions::Column;
+
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let keys: Vec<Vec<u8>> = rows.iter().map(|row| row.content_key.clone().take().unwrap_or_default()).collect();
-    let inserted =
-        questions::Entity::insert_many(rows).exec_with_returning(connection).await.during("inserting questions")?;
-    // the order of RETURNING is not promised
-    let ids: HashMap<_, _> = inserted.into_iter().map(|row| (row.content_key, row.id)).collect();
+    let mut insert = questions::Entity::insert_many(rows).into_query();
+    // the order of RETURNING is not promised, so the key says whose id it is; whole rows would cost more than to insert
+    insert.returning(Query::returning().columns([Column::ContentKey, Column::Id]));
+    let inserted = connection.query_all(&insert).await.during("inserting questions")?;
+    let ids = inserted.iter().map(QueryResult::try_get_many_by_index);
+    let ids: HashMap<Vec<u8>, i64> = ids.collect::<Result<_, _>>().during("inserting questions")?;
     keys.iter()
         .map(|key| {
             let id = ids.get(key).ok_or_else(|| StoreError::backend("inserting questions", "an id is missing"))?;
@@ -384,7 +404,7 @@ async fn replace(
         .exec_without_returning(connection)
         .await
         .during("keeping the old version")?;
-    let mut changed = rows::content_columns(content)?;
+    let mut changed = rows::content_columns(content, key, content.stem_key())?;
     changed.id = Set(row.id);
     changed.version = Set(row.version + 1);
     let (from, to) = (GroupKey::of(&old), GroupKey::of(content));

@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use trivia_domain::model::{
     AchievementDefinition, AnswerFact, Category, ChallengeAttempt, ChallengeId, ChallengeKind, ChallengeQuestion,
-    ChannelId, Closing, DayKey, Fact, GameSession, IdempotencyKey, InChallenge, Language, LedgerEntry, PeriodScore,
-    Points, Question, QuestionBody, QuestionContent, QuestionId, QuestionKind, Receipt, SessionId, SessionQuestion,
-    Tally, UserAchievement, UserId, UserProfile,
+    ChannelId, Closing, ContentKey, DayKey, Fact, GameSession, IdempotencyKey, InChallenge, Language, LedgerEntry,
+    PeriodScore, Points, Question, QuestionBody, QuestionContent, QuestionId, QuestionKind, Receipt, SessionId,
+    SessionQuestion, StemKey, Tally, UserAchievement, UserId, UserProfile,
 };
 use trivia_domain::play::Revision;
 use trivia_domain::{StoreError, StoreResult};
@@ -176,8 +176,12 @@ pub(super) fn question((row, counters): (questions::Model, Option<question_count
     })
 }
 
-/// The columns of `questions` that hold the content; the others are left to the caller.
-pub(super) fn content_columns(content: &QuestionContent) -> StoreResult<questions::ActiveModel> {
+/// The columns of `questions` that hold the content, whose keys the caller knows; the others are left to the caller.
+pub(super) fn content_columns(
+    content: &QuestionContent,
+    content_key: ContentKey,
+    stem_key: StemKey,
+) -> StoreResult<questions::ActiveModel> {
     use sea_orm::ActiveValue::Set;
 
     let (options, variations) = match content.body() {
@@ -186,8 +190,8 @@ pub(super) fn content_columns(content: &QuestionContent) -> StoreResult<question
         QuestionBody::TrueFalse { .. } | QuestionBody::FillBlank { .. } => (None, None),
     };
     Ok(questions::ActiveModel {
-        content_key: Set(content.content_key().0.to_vec()),
-        stem_key: Set(content.stem_key().0.to_vec()),
+        content_key: Set(content_key.0.to_vec()),
+        stem_key: Set(stem_key.0.to_vec()),
         language: Set(content.language().as_str().to_owned()),
         category: Set(content.category().as_str().to_owned()),
         difficulty: Set(content.difficulty().as_str().to_owned()),

@@ -95,9 +95,7 @@ impl UserRepository for Repository {
 
 /// A player's history in sums.
 pub(super) async fn breakdown(connection: &impl ConnectionTrait, id: UserId) -> StoreResult<UserBreakdown> {
-    if find(connection, id).await?.is_none() {
-        return Err(StoreError::missing("user", id));
-    }
+    let profile = find(connection, id).await?.ok_or_else(|| StoreError::missing("user", id))?;
     let (mut by_difficulty, mut by_category) = (BTreeMap::new(), BTreeMap::new());
     for (dimension, tally) in players::tallies(connection, id).await? {
         match dimension {
@@ -108,6 +106,8 @@ pub(super) async fn breakdown(connection: &impl ConnectionTrait, id: UserId) -> 
     let recent = ledger::Entity::find()
         .filter(ledger::Column::UserId.eq(id.get()))
         .filter(ledger::Column::Kind.eq("answer"))
+        // newer ones are not in the sums yet
+        .filter(ledger::Column::Seq.lte(rows::stored(profile.last_seq)))
         .order_by_desc(ledger::Column::Seq)
         .limit(RECENT)
         .all(connection)

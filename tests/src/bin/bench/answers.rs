@@ -15,6 +15,7 @@ use trivia_infrastructure::{Database, Durability, SqliteBackups};
 use super::Bench;
 use super::data::{self, Field};
 use super::peers::{rusqlite as raw, sea_orm};
+use super::plot::{Line, Plot};
 use super::report::Section;
 use super::stats::{self, Run, Spread, Stopwatch, short};
 
@@ -233,7 +234,9 @@ fn tell(bench: &Bench, series: &Series) -> Section {
          sleeping. *256 a commit*: the same in batches, by a single thread that need not answer anybody: the physical \
          limit. *Plain SeaORM*: a pool of five, `begin()`, `find_by_id` and `ActiveModel::update`. The peers check the \
          retry key, session, question and time and write ledger, user, tallies, three rankings and the question's \
-         counter; they neither read nor give achievements, which ours does.",
+         counter; they neither read nor give achievements, which ours does. \
+         Before the clock starts, each runs for half as long, so that ours has to store what follows from earlier answers \
+         while it takes new ones (`projection_delay`, 5 s).",
         short(bench.plan.answering as f64)
     ));
     let rows: Vec<_> = series.0.iter().map(|(setting, runs)| setting.row(runs)).collect();
@@ -259,6 +262,18 @@ fn tell(bench: &Bench, series: &Series) -> Section {
     }
     section.say("Answers a second, ours against theirs:");
     section.table(&["durability, callers", "one each", "plain SeaORM", "256 a commit"], &rows);
+    let line = |label: &str, peer| Line {
+        label: label.to_owned(),
+        points: [1, 64, 256]
+            .map(|callers| (callers as u64, Spread::over(series.of(peer, Full, callers), Run::cost_us).median))
+            .into(),
+    };
+    section.plot(Plot {
+        name: "answers",
+        title: "Answers, durability full: time for each",
+        sizes: "callers",
+        lines: vec![line("ours", Ours), line("rusqlite, one each", OneEach), line("plain SeaORM", PlainSeaOrm)],
+    });
 
     section.target("answers/s, full, 256 callers, against rusqlite", Some(versus(OneEach, Full, 256)), 10.0);
     let cpu = Spread::ratio(series.of(OneEach, Full, 256), series.of(Ours, Full, 256), |run| run.cpu_us);
