@@ -4,7 +4,7 @@ use std::fs::{OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde::{Deserialize, Serialize};
 use trivia_domain::{StoreError, StoreResult};
 use trivia_migration::{Migrator, MigratorTrait};
@@ -58,9 +58,7 @@ pub async fn down(options: &DatabaseOptions, steps: u32) -> StoreResult<Vec<Stri
     let reverted = change(&connection, options, async |status| {
         if status.pending.is_empty() {
             // an earlier schema cannot say whose facts wait
-            let transaction = connection.begin().await.during("catching up")?;
-            projection::catch_up(&transaction).await?;
-            transaction.commit().await.during("catching up")?;
+            projection::catch_up_alone(&connection).await?;
         }
         Migrator::down(&connection, Some(steps)).await.map_err(|error| translate(error, &name(options)))?;
         let now = read(&connection, options).await?;

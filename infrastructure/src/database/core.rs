@@ -12,6 +12,7 @@ use super::connect::{Access, connect, exists, verify_pragmas};
 use super::{DatabaseOptions, Monitor, Watch, retry};
 use crate::error::{During, translate};
 use crate::read_model::ReadModel;
+use crate::repository::projection;
 use crate::schema;
 
 /// What repositories, writer and maintenance share.
@@ -109,6 +110,10 @@ impl Pools {
     pub(crate) async fn close(self) -> StoreResult<()> {
         self.reader.close().await.during("closing the readers")?;
         let writer = self.writer.lock().await.clone();
+        if let Err(error) = projection::catch_up_alone(&writer).await {
+            // nothing is lost: the facts are in the ledger
+            tracing::warn!(%error, "what follows from the newest facts is stored at the next start");
+        }
         writer.close().await.during("closing the writer")
     }
 

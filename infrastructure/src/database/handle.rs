@@ -131,10 +131,9 @@ impl MaintenancePort for Database {
     }
 
     async fn close(&self) -> StoreResult<()> {
-        if self.core.pools.read().await.is_none() {
-            return Ok(());
+        if let Err(error) = settle(&self.core, Whose::Everybody).await {
+            tracing::debug!(%error, "what waits is folded from the ledger instead of from memory");
         }
-        settle(&self.core, Whose::Everybody).await?;
         self.core.model.follow(None);
         // the write lock is granted when nobody uses a connection any more
         match self.core.pools.write().await.take() {

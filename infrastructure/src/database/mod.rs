@@ -22,6 +22,6 @@ pub use options::{DatabaseOptions, DatabaseUrl, Durability};
 pub(crate) use projector::settle;
 pub(crate) use scope::Scope;
 pub(crate) use stats::row_counts;
-pub(crate) use transaction::{Needs, Transaction};
+pub(crate) use transaction::{Needs, Transaction, immediate};
 pub(crate) use watch::{Moment, Watch};
 pub(crate) use writer::Job;

@@ -24,6 +24,14 @@ pub(crate) struct Transaction {
     timer: Timer,
 }
 
+/// A transaction that writes from its beginning: one that begins by reading may not be able to write later.
+pub(crate) fn immediate() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    }
+}
+
 /// Which of the facts that wait a transaction must find projected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
@@ -46,11 +54,7 @@ impl Transaction {
         effects: Effects,
     ) -> StoreResult<Self> {
         let guard = core.writer().await?;
-        let options = || TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let begun = retry::while_busy(&core.monitor, || guard.connection.begin_with_options(options())).await;
+        let begun = retry::while_busy(&core.monitor, || guard.connection.begin_with_options(immediate())).await;
         let begun = begun.map_err(|error| translate(error, &core.name()));
         core.monitor.observe(&begun, || core.clock.now());
         let (inner, flight) = (begun?, core.model.begin());

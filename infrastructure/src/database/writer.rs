@@ -153,8 +153,13 @@ mod tests {
     use sea_orm::ConnectionTrait;
     use tempfile::TempDir;
     use trivia_domain::memory::{ManualClock, SeededRandom};
-    use trivia_domain::model::{Board, IdempotencyKey, Points, Receipt, UserId};
-    use trivia_domain::ports::{AwardRequest, Clock, MaintenancePort, Repositories, Store};
+    use trivia_domain::model::{
+        Board, Category, ChannelId, Difficulty, GameSession, Given, IdempotencyKey, Points, QuestionBody,
+        QuestionContent, QuestionId, Receipt, TimeLimit, UserId,
+    };
+    use trivia_domain::ports::{
+        AddOutcome, AnswerSubmission, AwardRequest, Clock, MaintenancePort, Repositories, StartSession, Store,
+    };
 
     use super::*;
     use crate::database::{Database, DatabaseOptions, DatabaseUrl};
@@ -299,6 +304,50 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn l3_an_answer_to_a_question_that_the_same_batch_opens_counts_in_its_category() {
+        let home = Home::new().await;
+        let database = home.open().await;
+        database.users().get_or_create(id(1)).await.unwrap();
+        let mut questions = Vec::new();
+        for (number, category) in ["History", "Space", "Space"].iter().enumerate() {
+            let body = QuestionBody::TrueFalse { answer: true };
+            let category = Category::new(category).unwrap();
+            let content = QuestionContent::new(body, &format!("Number {number}"), category, Difficulty::Easy).unwrap();
+            match &database.questions().add(vec![content]).await.unwrap()[..] {
+                [AddOutcome::Added { id }] => questions.push(*id),
+                other => panic!("{other:?}"),
+            }
+        }
+        let answer = |session: &GameSession, question_id| {
+            let key = IdempotencyKey::generate(home.clock.now(), home.random.as_ref());
+            let (user_id, session_id) = (id(1), session.id);
+            Command::Answer(AnswerSubmission { key, user_id, session_id, question_id, given: Given::Truth(true) })
+        };
+        let start = async |questions: &[QuestionId]| {
+            let channel_id = ChannelId::new(questions.len().try_into().unwrap()).unwrap();
+            let (host, questions, time_limit) = (id(1), questions.to_vec(), TimeLimit::default());
+            let request = StartSession { channel_id, host, questions, time_limit };
+            database.play().start_session(request).await.unwrap()
+        };
+        let make = async |database: &Database, commands: &[Command]| {
+            let moves: Vec<_> = commands.iter().map(|command| (command, home.clock.now())).collect();
+            commit(database.core(), &moves, 0).await.unwrap().into_iter().for_each(|outcome| drop(outcome.unwrap()));
+        };
+        // there is a sum for space, and the process that comes next has not seen it
+        let session = start(&questions[2..]).await;
+        make(&database, &[answer(&session, questions[2])]).await;
+        let session = start(&questions[..2]).await;
+        database.close().await.unwrap();
+        let database = home.open().await;
+        make(&database, &[answer(&session, questions[0])]).await;
+        let advance = Command::Advance { session: session.id, from: 0 };
+        make(&database, &[advance, answer(&session, questions[1])]).await;
+        let sums = database.users().breakdown(id(1)).await.unwrap().by_category;
+        assert_eq!(sums.values().map(|tally| tally.answered).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(database.verify().await.unwrap(), []);
+    }
+
+    #[tokio::test]
     async fn closing_and_going_back_a_version_leave_nothing_waiting() {
         let home = Home::new().await;
         let database = home.open().await;
@@ -334,6 +383,56 @@ mod tests {
         let receipt = database.play().award(award.clone()).await.unwrap();
         assert_eq!(database.play().award(award).await.unwrap(), receipt);
         assert_eq!(points(&database, 1).await, 10);
+        assert_eq!(database.verify().await.unwrap(), []);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_caller_who_goes_away_can_ask_again() {
+        let home = Home::new().await;
+        let database = home.open().await;
+        database.users().get_or_create(id(1)).await.unwrap();
+        let awards: Vec<_> = (0..50).map(|_| home.award(1, 1)).collect();
+        for award in &awards {
+            let (database, award) = (database.clone(), award.clone());
+            let caller = tokio::spawn(async move { database.play().award(award).await });
+            tokio::task::yield_now().await;
+            caller.abort();
+        }
+        for award in awards {
+            let receipt = database.play().award(award.clone()).await.unwrap();
+            assert_eq!(database.play().award(award).await.unwrap(), receipt);
+        }
+        assert_eq!(points(&database, 1).await, 50);
+        assert_eq!(database.verify().await.unwrap(), []);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_was_told_before_a_shutdown_counts_after_it() {
+        let home = Home::new().await;
+        let database = home.open().await;
+        database.users().get_or_create(id(1)).await.unwrap();
+        let awards: Vec<_> = (0..200).map(|_| home.award(1, 1)).collect();
+        let callers: Vec<_> = awards
+            .iter()
+            .cloned()
+            .map(|award| {
+                let database = database.clone();
+                tokio::spawn(async move { database.play().award(award).await })
+            })
+            .collect();
+        home.make(&database, home.award(1, 1)).await;
+        database.close().await.unwrap();
+        let mut told = Vec::new();
+        for caller in callers {
+            told.push(caller.await.unwrap().ok());
+        }
+        let database = home.open().await;
+        assert!(!waiting(&database).await);
+        for (award, receipt) in awards.into_iter().zip(told) {
+            let again = database.play().award(award).await.unwrap();
+            assert!(receipt.is_none_or(|receipt| receipt == again));
+        }
+        assert_eq!(points(&database, 1).await, 201);
         assert_eq!(database.verify().await.unwrap(), []);
     }
 

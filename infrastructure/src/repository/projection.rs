@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, IntoActiveModel, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, TransactionTrait,
 };
 use trivia_domain::StoreResult;
 use trivia_domain::model::{Fact, LedgerEntry, Period, Receipt, UserId};
@@ -15,7 +16,7 @@ use trivia_domain::play::{Dimension, PlayerState, RuleBook, fold};
 use super::players::{self, Part, PlayerRows};
 use super::portions::portions;
 use super::{rows, rule_book};
-use crate::database::Core;
+use crate::database::{Core, immediate};
 use crate::entity::{ledger, unprojected, users};
 use crate::error::During;
 use crate::read_model::Warm;
@@ -153,6 +154,16 @@ pub(crate) async fn catch_up(connection: &impl ConnectionTrait) -> StoreResult<(
         store(connection, &rules, &waiting).await?;
         done(connection, &Vec::from_iter(ids)).await?;
     }
+}
+
+/// The same in a transaction of its own, on a connection that nobody else uses.
+pub(crate) async fn catch_up_alone(connection: &DatabaseConnection) -> StoreResult<()> {
+    if !is_behind(connection).await? {
+        return Ok(());
+    }
+    let transaction = connection.begin_with_options(immediate()).await.during("catching up")?;
+    catch_up(&transaction).await?;
+    transaction.commit().await.during("catching up")
 }
 
 /// Facts of these players that are newer than what is derived.

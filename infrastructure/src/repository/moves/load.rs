@@ -7,8 +7,11 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use trivia_domain::StoreResult;
-use trivia_domain::model::{Board, DayKey, Fact, GameSession, Period, QuestionId, SessionId, SessionStatus, UserId};
+use trivia_domain::model::{
+    Board, DayKey, Fact, GameSession, Period, QuestionId, SessionId, SessionQuestion, SessionStatus, UserId,
+};
 use trivia_domain::play::{Command, Touched, WorkingSet};
+use trivia_domain::ports::AnswerSubmission;
 
 use crate::entity::{closed_periods, ledger, live_sessions, questions};
 use crate::error::{During, bad_row};
@@ -68,7 +71,8 @@ async fn load_players(
         let Command::Answer(submission) = command else { continue };
         let Some(session) = set.sessions.get(&submission.session_id) else { continue };
         let needed = needed.entry(submission.user_id).or_default();
-        let content = session.open_question().and_then(|asked| set.contents.get(&(asked.question_id, asked.version)));
+        let asked = answered(session, submission);
+        let content = asked.and_then(|asked| set.contents.get(&(asked.question_id, asked.version)));
         needed.categories.extend(content.map(|content| content.category()));
         needed.challenges.extend(session.challenge);
     }
@@ -142,9 +146,14 @@ async fn load_questions(
     set: &mut WorkingSet,
     warm: &mut Warm,
 ) -> StoreResult<()> {
-    let open: Vec<_> = set.sessions.values().filter_map(GameSession::open_question).cloned().collect();
+    // a move before an answer may open its question
+    let answered = moves.iter().filter_map(|(command, _)| match command {
+        Command::Answer(submission) => answered(set.sessions.get(&submission.session_id)?, submission),
+        _ => None,
+    });
+    let open: Vec<_> = set.sessions.values().filter_map(GameSession::open_question).chain(answered).cloned().collect();
     let mut ids = touched.questions.clone();
-    for asked in open {
+    for asked in &open {
         match warm.content(asked.question_id, asked.version) {
             Some(content) => {
                 set.contents.insert((asked.question_id, asked.version), content);
@@ -176,8 +185,8 @@ async fn load_questions(
         set.versions.insert(id, version);
         set.contents.insert((id, version), rows::content(&row)?);
     }
-    let asked = set.sessions.values().filter_map(GameSession::open_question);
-    let older: Vec<_> = asked
+    let older: BTreeSet<_> = open
+        .iter()
         .map(|asked| (asked.question_id, asked.version))
         .filter(|asked| !set.contents.contains_key(asked))
         .collect();
@@ -187,6 +196,11 @@ async fn load_questions(
         }
     }
     Ok(())
+}
+
+/// The question of a session that somebody answers.
+fn answered<'a>(session: &'a GameSession, submission: &AnswerSubmission) -> Option<&'a SessionQuestion> {
+    session.questions.iter().find(|asked| asked.question_id == submission.question_id)
 }
 
 /// Loads what is known of periods that somebody wants to close.
