@@ -46,7 +46,7 @@ impl Default for Settings {
             readers: 4,
             busy_timeout_ms: 5_000,
             durability: DurabilitySetting::Full,
-            projection_delay_ms: 5_000,
+            projection_delay_ms: 30_000,
             slow_ms: 5_000,
             keep_backups: 30,
             log_format: LogFormat::Text,

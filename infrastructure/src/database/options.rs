@@ -86,7 +86,7 @@ pub struct DatabaseOptions {
     /// and in memory only while moves come without a pause. Nobody sees a difference: reads through the ports
     /// find everything that was acknowledged, in every process, and a crash loses nothing. But while one process
     /// writes without a pause, a read in another one makes it catch up first; where that is common, zero stores
-    /// everything with each answer. Default 5 seconds.
+    /// everything with each answer. Default 30 seconds.
     pub projection_delay: Duration,
     /// From when on an operation is logged as slow. Default 5 seconds, as in the original.
     pub slow_after: Duration,
@@ -106,7 +106,7 @@ impl DatabaseOptions {
             readers: 4,
             busy_timeout: Duration::from_secs(5),
             durability: Durability::Full,
-            projection_delay: Duration::from_secs(5),
+            projection_delay: Duration::from_secs(30),
             slow_after: Duration::from_secs(5),
             log_statements: false,
             backup_dir: None,

@@ -19,6 +19,8 @@ use crate::repository::moves::{self, Projection, Trust};
 const BATCH: usize = 256;
 /// Players whose facts may wait before batches take along as many as they can, some 4 kB each.
 const PENDING: usize = 16_384;
+/// Moves whose facts may wait; folding them again after a crash takes a few seconds.
+const FACTS: u128 = 65_536;
 /// Fewer players are not worth the statements.
 const FEW: usize = 32;
 /// After how long without a move facts wait no longer.
@@ -38,7 +40,7 @@ pub(crate) struct Job {
 /// while moves come without a pause, batches take a share of what waits along.
 pub(crate) async fn run(core: Arc<Core>, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(BATCH);
-    let (mut last, mut rest) = (Instant::now(), Instant::now());
+    let (mut last, mut moves, mut rest) = (Instant::now(), 0, Instant::now());
     loop {
         let received = jobs.recv_many(&mut batch, BATCH);
         let received = match core.model.waiting() {
@@ -47,10 +49,11 @@ pub(crate) async fn run(core: Arc<Core>, mut jobs: mpsc::Receiver<Job>) {
         };
         match received {
             Ok(0) => return,
-            Ok(_) => {
-                let along = share(core.model.waiting(), last.elapsed(), core.options.projection_delay);
+            Ok(received) => {
+                moves += received;
+                let along = share(core.model.waiting(), moves, last.elapsed(), core.options.projection_delay);
                 if along > 0 {
-                    last = Instant::now();
+                    (last, moves) = (Instant::now(), 0);
                 }
                 let waiting = std::mem::take(&mut batch);
                 // a task of its own, so that a panic fails this batch and not the writer
@@ -59,7 +62,7 @@ pub(crate) async fn run(core: Arc<Core>, mut jobs: mpsc::Receiver<Job>) {
                 }
             }
             Err(_) if Instant::now() >= rest => {
-                last = Instant::now();
+                (last, moves) = (Instant::now(), 0);
                 if let Err(error) = project(&core, Whose::Everybody, last).await {
                     // nothing is lost: the facts are in the ledger
                     tracing::warn!(%error, "what follows from the newest facts could not be stored yet");
@@ -71,14 +74,16 @@ pub(crate) async fn run(core: Arc<Core>, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
-/// How many of the players who wait a batch takes along: so many that none waits longer than the delay, but
-/// not a few each time, since a statement costs more than a row.
-fn share(waiting: usize, since: Duration, delay: Duration) -> usize {
+/// How many of the players who wait a batch takes along after so many moves and so much time: so many that
+/// none waits longer than the delay or [`FACTS`] moves, but not a few each time, since a statement costs more
+/// than a row.
+fn share(waiting: usize, moves: usize, since: Duration, delay: Duration) -> usize {
     if waiting > PENDING {
         return SLICE;
     }
-    let due = waiting as u128 * since.as_micros() / delay.as_micros().max(1);
-    let due = usize::try_from(due).unwrap_or(SLICE).min(SLICE);
+    let by_time = waiting as u128 * since.as_micros() / delay.as_micros().max(1);
+    let by_moves = waiting as u128 * moves as u128 / FACTS;
+    let due = usize::try_from(by_time.max(by_moves)).unwrap_or(SLICE).min(SLICE);
     if due < FEW { 0 } else { due }
 }
 
@@ -233,13 +238,15 @@ mod tests {
     #[test]
     fn nobody_waits_longer_than_the_delay() {
         let delay = Duration::from_secs(5);
-        assert_eq!(share(0, delay, delay), 0);
-        assert_eq!(share(10_000, Duration::from_millis(20), delay), 40);
-        assert_eq!(share(10_000, Duration::from_millis(2), delay), 0, "too few");
-        assert_eq!(share(100, delay, delay), 100);
-        assert_eq!(share(PENDING, delay, delay), SLICE);
-        assert_eq!(share(PENDING + 1, Duration::ZERO, delay), SLICE);
-        assert_eq!(share(100, Duration::ZERO, Duration::ZERO), 0);
+        assert_eq!(share(0, 1, delay, delay), 0);
+        assert_eq!(share(10_000, 1, Duration::from_millis(20), delay), 40);
+        assert_eq!(share(10_000, 1, Duration::from_millis(2), delay), 0, "too few");
+        assert_eq!(share(10_000, 256, Duration::from_millis(20), delay), 40);
+        assert_eq!(share(10_000, 512, Duration::from_millis(20), delay), 78);
+        assert_eq!(share(100, 1, delay, delay), 100);
+        assert_eq!(share(PENDING, 1, delay, delay), SLICE);
+        assert_eq!(share(PENDING + 1, 0, Duration::ZERO, delay), SLICE);
+        assert_eq!(share(100, 1, Duration::ZERO, Duration::ZERO), 0);
     }
 
     #[tokio::test]
@@ -459,6 +466,7 @@ mod tests {
         drop(held);
         send().await.unwrap().unwrap();
         assert_eq!(points(&database, 1).await, 3);
+        assert_eq!(database.verify().await.unwrap(), []);
         drop(queue);
         writer.await.unwrap();
     }

@@ -10,7 +10,7 @@ use trivia_domain::model::{
     Category, ChallengeId, DayKey, GameSession, LedgerEntry, Period, QuestionContent, QuestionId, Receipt, SessionId,
     UserId,
 };
-use trivia_domain::play::PlayerState;
+use trivia_domain::play::{PlayerState, RuleBook};
 
 /// Players that are kept beside those whose facts wait, some 3 kB each.
 const PLAYERS: usize = 16_384;
@@ -67,8 +67,9 @@ pub(crate) struct Pending {
 }
 
 /// What a batch leaves at hand.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Leftover {
+    pub(crate) rules: Arc<RuleBook>,
     pub(crate) players: HashMap<UserId, Player>,
     /// New facts that wait, in order.
     pub(crate) facts: BTreeMap<UserId, Vec<(LedgerEntry, Receipt)>>,
@@ -85,6 +86,7 @@ pub(crate) struct Warm {
     projected: HashSet<UserId>,
     sessions: LruCache<SessionId, GameSession>,
     contents: LruCache<(QuestionId, u32), QuestionContent>,
+    rules: Option<Arc<RuleBook>>,
 }
 
 impl Default for Warm {
@@ -95,6 +97,7 @@ impl Default for Warm {
             projected: HashSet::new(),
             sessions: LruCache::new(OTHERS),
             contents: LruCache::new(OTHERS),
+            rules: None,
         }
     }
 }
@@ -102,6 +105,10 @@ impl Default for Warm {
 impl Warm {
     pub(crate) fn player(&mut self, id: UserId) -> Option<Player> {
         self.pending.get(&id).map(|pending| &pending.player).or_else(|| self.players.get(&id)).cloned()
+    }
+
+    pub(crate) fn rules(&self) -> Option<Arc<RuleBook>> {
+        self.rules.clone()
     }
 
     pub(crate) fn session(&mut self, id: SessionId) -> Option<GameSession> {
@@ -148,11 +155,13 @@ impl Warm {
         self.players.clear();
         self.sessions.clear();
         self.contents.clear();
+        self.rules = None;
     }
 
     /// Keeps what a batch has left.
     pub(super) fn keep(&mut self, left: Leftover, now: Instant) {
-        let Leftover { mut players, facts, sessions, contents } = left;
+        let Leftover { rules, mut players, facts, sessions, contents } = left;
+        self.rules = Some(rules);
         for (id, facts) in facts {
             let Some(player) = players.remove(&id) else { continue };
             match self.pending.get_mut(&id) {

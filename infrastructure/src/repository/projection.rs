@@ -120,7 +120,10 @@ pub(crate) async fn project(
     warm: &Warm,
     ids: &[UserId],
 ) -> StoreResult<()> {
-    let rules = rule_book::current(core, connection).await?;
+    let rules = match warm.rules() {
+        Some(rules) => rules,
+        None => rule_book::current(core, connection).await?,
+    };
     let waiting: Vec<_> = ids
         .iter()
         .filter_map(|id| warm.pending().get(id))

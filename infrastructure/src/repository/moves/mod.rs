@@ -125,15 +125,18 @@ pub(crate) async fn apply(
     trust: Trust,
     projection: Projection,
 ) -> StoreResult<(Vec<StoreResult<Outcome>>, Effects)> {
-    let rules = rule_book::current(core, connection).await?;
+    let mut nothing = Warm::default();
+    let warm = warm.unwrap_or(&mut nothing);
+    let rules = match warm.rules() {
+        Some(rules) => rules,
+        None => rule_book::current(core, connection).await?,
+    };
     let mut touched = Touched::default();
     let mut periods = BTreeSet::new();
     for (command, at) in moves {
         touched.add(command, *at, &rules.calendar);
         periods.extend(Period::ALL.map(|period| (period, rules.calendar.start_at(period, *at))));
     }
-    let mut nothing = Warm::default();
-    let warm = warm.unwrap_or(&mut nothing);
     let (mut set, known) = load(connection, &touched, &periods, moves, warm).await?;
     if trust == Trust::Nothing {
         load_facts(connection, &touched, &mut set).await?;
@@ -166,7 +169,8 @@ pub(crate) async fn apply(
         let known = Arc::clone(known.get(&id)?);
         Some((id, Player { state, known }))
     });
-    let left = Leftover { players: players.collect(), facts, sessions: set.sessions, contents: set.contents };
+    let (players, sessions, contents) = (players.collect(), set.sessions, set.contents);
+    let left = Leftover { rules, players, facts, sessions, contents };
     Ok((outcomes, Effects::of_moves(changed, left)))
 }
 

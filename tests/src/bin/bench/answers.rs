@@ -236,7 +236,7 @@ fn tell(bench: &Bench, series: &Series) -> Section {
          retry key, session, question and time and write ledger, user, tallies, three rankings and the question's \
          counter; they neither read nor give achievements, which ours does. \
          Before the clock starts, each runs for half as long, so that ours has to store what follows from earlier answers \
-         while it takes new ones (`projection_delay`, 5 s).",
+         while it takes new ones (`projection_delay`, 30 s, or 65,536 answers).",
         short(bench.plan.answering as f64)
     ));
     let rows: Vec<_> = series.0.iter().map(|(setting, runs)| setting.row(runs)).collect();
