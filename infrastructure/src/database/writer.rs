@@ -19,7 +19,7 @@ use crate::repository::moves::{self, Projection, Trust};
 const BATCH: usize = 256;
 /// Players whose facts may wait before batches take along as many as they can, some 4 kB each.
 const PENDING: usize = 16_384;
-/// Moves whose facts may wait; folding them again after a crash takes a few seconds.
+/// Moves whose facts may wait: the first read after a crash folds them again.
 const FACTS: u128 = 65_536;
 /// Fewer players are not worth the statements.
 const FEW: usize = 32;
