@@ -17,7 +17,7 @@ use crate::repository::moves::{self, Projection, Trust};
 
 /// Most moves of one transaction.
 const BATCH: usize = 256;
-/// Players whose facts may wait before batches take along as many as they can, some 4 kB each.
+/// Players whose facts may wait before batches take along as many as they can.
 const PENDING: usize = 16_384;
 /// Moves whose facts may wait: the first read after a crash folds them again.
 const FACTS: u128 = 65_536;

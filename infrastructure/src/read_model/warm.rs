@@ -40,7 +40,7 @@ impl Known {
             && periods.is_subset(&self.periods)
     }
 
-    /// What both know.
+    /// What one or the other knows.
     pub(crate) fn and(&self, more: &Self) -> Self {
         Self {
             categories: self.categories.union(&more.categories).cloned().collect(),
