@@ -6,7 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, Connection};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
 use trivia_domain::{StoreError, StoreResult};
 
@@ -77,6 +78,7 @@ pub(super) async fn connect(options: &DatabaseOptions, size: u32, access: Access
         // a connection to a file does not go stale: a ping before each use would cost more than the query
         .test_before_acquire(false)
         .sqlx_logging(options.log_statements)
+        .map_sqlx_sqlite_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(is_usable(connection))))
         .map_sqlx_sqlite_opts(move |sqlite| {
             let sqlite = sqlite
                 .filename(&path)
@@ -101,6 +103,16 @@ pub(super) async fn connect(options: &DatabaseOptions, size: u32, access: Access
     sea_orm::Database::connect(connect)
         .await
         .map_err(|error| translate(error, &options.url.path().display().to_string()))
+}
+
+/// Whether a connection may go back to the pool. SQLite ends a transaction by itself after some errors, such as
+/// a full disk; the driver still counts it then, and would begin the next one inside of it.
+async fn is_usable(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    if connection.is_in_transaction() {
+        // a rollback may be on its way
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// Refuses to start with other guarantees than those that were asked for.

@@ -167,7 +167,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::database::{Database, DatabaseOptions, DatabaseUrl};
+    use crate::database::{Database, DatabaseOptions, DatabaseUrl, connect_existing};
     use crate::schema;
 
     /// A clock that can be made to panic where the writer reads it.
@@ -247,6 +247,31 @@ mod tests {
         assert_eq!(share(PENDING, 1, delay, delay), SLICE);
         assert_eq!(share(PENDING + 1, 0, Duration::ZERO, delay), SLICE);
         assert_eq!(share(100, 1, Duration::ZERO, Duration::ZERO), 0);
+    }
+
+    #[tokio::test]
+    async fn l28_a_transaction_that_sqlite_ends_by_itself_does_no_harm_to_the_next_one() {
+        let home = Home::new().await;
+        let database = home.open().await;
+        database.users().get_or_create(id(1)).await.unwrap();
+        let other = connect_existing(&home.options()).await.unwrap();
+        for (points, way) in [(7, "ROLLBACK"), (8, "ABORT")] {
+            let sabotage = format!(
+                "CREATE TRIGGER {way}_it BEFORE INSERT ON ledger WHEN new.points = {points} \
+                 BEGIN SELECT RAISE({way}, 'no'); END"
+            );
+            other.execute_unprepared(&sabotage).await.unwrap();
+        }
+        for points in [7, 8] {
+            database.play().award(home.award(1, points)).await.unwrap_err();
+        }
+        for _ in 0..3 {
+            database.play().award(home.award(1, 5)).await.unwrap();
+        }
+        // by the file alone
+        let second = home.open().await;
+        assert_eq!(points(&second, 1).await, 15);
+        assert_eq!(second.verify().await.unwrap(), []);
     }
 
     #[tokio::test]
