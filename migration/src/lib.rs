@@ -27,6 +27,7 @@ mod m20261122_000007_rules;
 mod m20261122_000008_challenges;
 mod m20261122_000009_erasures;
 mod m20261122_000010_unprojected;
+mod m20261122_000011_score_counts;
 
 /// All steps in order; `schema_version` says which ones have run.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_challenges::Migration),
             Box::new(m20261122_000009_erasures::Migration),
             Box::new(m20261122_000010_unprojected::Migration),
+            Box::new(m20261122_000011_score_counts::Migration),
         ]
     }
 

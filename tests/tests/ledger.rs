@@ -167,6 +167,18 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
     ("UPDATE question_counters SET times_asked = 40 WHERE question_id = 1", "question_counters", "1", "times_asked"),
     ("UPDATE question_counters SET times_correct = 0 WHERE question_id = 2", "question_counters", "2", "times_correct"),
     ("DELETE FROM question_counters WHERE question_id = 3", "question_counters", "3", "times_asked"),
+    (
+        "DELETE FROM score_counts WHERE board = 'all_time' AND width = 1 AND bucket = 7",
+        "score_counts",
+        "all_time/1970-01-01/1/7",
+        "players",
+    ),
+    (
+        "INSERT INTO score_counts VALUES ('week', '2026-03-02', 128, 99, 3)",
+        "score_counts",
+        "week/2026-03-02/128/99",
+        "players",
+    ),
 ];
 
 #[tokio::test]

@@ -121,7 +121,12 @@ async fn rows(db: &impl ConnectionTrait) -> Rows {
     for table in texts(db, tables).await {
         let columns = texts(db, &format!("SELECT name FROM pragma_table_info('{table}')")).await;
         let quoted = columns.iter().map(|column| format!("quote({column})")).collect::<Vec<_>>().join(", ");
-        let found = query(db, &format!("SELECT {quoted} FROM {table} ORDER BY rowid")).await;
+        // a table without rowids is in the order of its key
+        let order = match number(db, &format!("SELECT wr FROM pragma_table_list('{table}')")).await {
+            0 => "ORDER BY rowid",
+            _ => "",
+        };
+        let found = query(db, &format!("SELECT {quoted} FROM {table} {order}")).await;
         let row = |row: &sea_orm::QueryResult| {
             columns.iter().enumerate().map(|(at, column)| (column.clone(), row.try_get_by_index(at).unwrap())).collect()
         };
@@ -302,11 +307,13 @@ async fn a_full_database_of_ours_goes_down_to_the_original_and_up_again() {
         let empty: Vec<_> = rows(&db).await.into_iter().filter(|(_, found)| found.is_empty()).collect();
         assert!(empty.is_empty(), "no row in {empty:?}");
         let above = schema(&db).await;
+        Migrator::down(&db, Some(1)).await.unwrap();
+        let below = schema(&db).await;
         let refused = Migrator::down(&db, Some(1)).await.unwrap_err().to_string();
         assert!(refused.contains("trivia-db verify"), "{refused}");
-        assert_eq!(schema(&db).await, above);
+        assert_eq!(schema(&db).await, below);
         db.execute_unprepared("DELETE FROM unprojected").await.unwrap();
-        for _ in 1..steps() {
+        for _ in 2..steps() {
             Migrator::down(&db, Some(1)).await.unwrap();
             sound(&db).await;
         }
@@ -991,7 +998,8 @@ async fn a_step_that_fails_half_way_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_full_disk_at_any_moment_leaves_the_old_or_the_new() {
     let directory = TempDir::new().unwrap();
-    let db = open(&odd_original(&directory, "trivia.db").await, true).await;
+    let file = odd_original(&directory, "trivia.db").await;
+    let mut db = open(&file, true).await;
     original::adopt(&db).await.unwrap();
     let going_up = steps() - 1;
     for step in 0..2 * going_up {
@@ -1009,11 +1017,14 @@ async fn a_full_disk_at_any_moment_leaves_the_old_or_the_new() {
                 Ok(()) => break,
                 Err(error) => assert!(error.to_string().contains("full"), "{error}"),
             }
+            // SQLite may have ended the transaction by itself, which this driver does not notice
+            db.close().await.unwrap();
+            db = open(&file, true).await;
             assert!(everything(&db).await == before, "step {step}, {failures} pages: something is left behind");
             failures += 1;
         }
-        // the first five and the last one down only drop tables, that of sessions drops indexes first
-        let frees = (going_up..going_up + 5).contains(&step) || step + 2 >= 2 * going_up;
+        // the first six and the last one down only drop tables, that of sessions drops indexes first
+        let frees = (going_up..going_up + 6).contains(&step) || step + 2 >= 2 * going_up;
         assert!(failures > 0 || frees, "step {step} needed no space");
         assert_ne!(applied(&db).await, before.2);
         sound(&db).await;

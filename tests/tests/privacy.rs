@@ -195,6 +195,10 @@ const COLUMNS: &[(&str, &[(&str, About)])] = &[
     ("rule_book", &[("id", Nobody), ("revision", Nobody), ("zone", Nobody), ("week_start", Nobody)]),
     ("schema_version", &[("version", Nobody), ("applied_at", Nobody)]),
     (
+        "score_counts",
+        &[("board", Nobody), ("starts_on", Nobody), ("width", Nobody), ("bucket", Nobody), ("players", Nobody)],
+    ),
+    (
         "session_questions",
         &[
             ("session_id", Theirs),

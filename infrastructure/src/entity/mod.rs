@@ -19,6 +19,7 @@ pub(crate) mod question_versions;
 pub(crate) mod questions;
 pub(crate) mod rankings;
 pub(crate) mod rule_book;
+pub(crate) mod score_counts;
 pub(crate) mod session_questions;
 pub(crate) mod unprojected;
 pub(crate) mod user_achievements;

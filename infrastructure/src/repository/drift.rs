@@ -14,6 +14,7 @@ use trivia_domain::model::{Drift, UserId};
 use trivia_domain::play::{PlayerState, RuleBook, fold};
 
 use super::players::{self, Part, dimension_columns};
+use super::score_counts::{self, Wrong};
 use super::{projection, rows, rule_book};
 use crate::database::{Core, Needs, Transaction, settle};
 use crate::entity::{ledger, question_counters, users};
@@ -35,7 +36,8 @@ pub(crate) async fn verify(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
         let moment = reader.begin().await.during("comparing with the ledger")?;
         let rules = rule_book::current(core, &moment).await?;
         let Some(compared) = compare_players(&moment, &rules, after).await? else {
-            drifts.extend(compare_counters(&moment).await?.into_iter().flat_map(|counter| counter.drifts()));
+            drifts.extend(compare_counters(&moment).await?.iter().flat_map(Counter::drifts));
+            drifts.extend(score_counts::compare(&moment).await?.iter().map(Wrong::drift));
             return Ok(drifts);
         };
         after = Some(compared.last);
@@ -54,6 +56,9 @@ pub(crate) async fn rebuild(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
             let counters = compare_counters(&*transaction).await?;
             drifts.extend(counters.iter().flat_map(Counter::drifts));
             store_counters(&*transaction, counters).await?;
+            let wrong = score_counts::compare(&*transaction).await?;
+            drifts.extend(wrong.iter().map(Wrong::drift));
+            score_counts::mend(&*transaction, wrong).await?;
             transaction.commit().await?;
             return Ok(drifts);
         };

@@ -18,6 +18,7 @@ pub(crate) mod moves;
 pub(crate) mod projection;
 mod rule_book;
 mod rules;
+mod score_counts;
 
 use trivia_domain::StoreResult;
 use trivia_domain::ports::{

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Alias, Asterisk, Cond, Expr, ExprTrait, IntoCondition, Order, Query, SelectStatement};
+use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, IntoCondition, Order, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
 };
@@ -12,7 +12,7 @@ use trivia_domain::model::{
 use trivia_domain::ports::RankingRepository;
 use trivia_domain::{StoreError, StoreResult};
 
-use super::{Repository, rule_book};
+use super::{Repository, rule_book, score_counts};
 use crate::database::{Core, settle};
 use crate::entity::{rankings, users};
 use crate::error::{During, bad_row};
@@ -31,7 +31,7 @@ impl RankingRepository for Repository {
         self.scope.settle(Whose::Everybody).await?;
         let snapshot = self.scope.snapshot("reading a leaderboard").await?;
         let table = Table::of(board);
-        let total = table.count(&*snapshot, Cond::all()).await?;
+        let total = score_counts::total(&*snapshot, board).await?;
         let after = after.map(|cursor| Place::of(&cursor));
         let mut lines = table.lines(&*snapshot, after.as_ref(), Direction::Down, u64::from(limit) + 1).await?;
         let more = lines.len() > limit as usize;
@@ -47,9 +47,8 @@ impl RankingRepository for Repository {
         self.want(board).await;
         self.scope.settle(Whose::Everybody).await?;
         let snapshot = self.scope.snapshot("reading a standing").await?;
-        let table = Table::of(board);
-        let Some((rank, line)) = table.rank(&*snapshot, user).await? else { return Ok(None) };
-        let total = table.count(&*snapshot, Cond::all()).await?;
+        let Some((rank, line)) = Table::of(board).rank(&*snapshot, user).await? else { return Ok(None) };
+        let total = score_counts::total(&*snapshot, board).await?;
         Ok(Some(Standing { rank, total, points: Points::new(line.points)? }))
     }
 
@@ -99,9 +98,11 @@ impl RankingRepository for Repository {
         let mut history = Vec::with_capacity(weeks.len());
         for row in weeks {
             let start = DayKey::new(row.starts_on);
-            let table = Table::of(Board::Period { period: Period::Week, start });
-            let better = || table.points().gt(row.points).into_condition();
-            let rank = if row.points > 0 { Some(1 + table.count(&*snapshot, better()).await?) } else { None };
+            let board = Board::Period { period: Period::Week, start };
+            let rank = match row.points {
+                0 => None,
+                points => Some(1 + score_counts::above(&*snapshot, board, points).await?),
+            };
             history.push(WeeklyRanking { user_id: user, week_start: start, points: Points::new(row.points)?, rank });
         }
         Ok(history)
@@ -283,7 +284,7 @@ impl Table {
     /// A player's rank and line.
     async fn rank(&self, connection: &impl ConnectionTrait, user: UserId) -> StoreResult<Option<(u64, Line)>> {
         let Some(line) = self.line(connection, user).await? else { return Ok(None) };
-        let rank = 1 + self.count(connection, self.points().gt(line.points).into_condition()).await?;
+        let rank = 1 + score_counts::above(connection, self.board, line.points).await?;
         Ok(Some((rank, line)))
     }
 
@@ -295,78 +296,77 @@ impl Table {
         direction: Direction,
         limit: u64,
     ) -> StoreResult<Vec<Line>> {
+        let Some(place) = from else { return self.first(connection, Cond::all(), direction, limit).await };
+        // one after the other, so that none walks along the index from the beginning of a tie
+        let mut lines = Vec::new();
+        for condition in self.beyond(place, direction) {
+            let missing = limit.saturating_sub(lines.len() as u64);
+            if missing > 0 {
+                lines.extend(self.first(connection, condition, direction, missing).await?);
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The nearest lines that fulfil a condition.
+    async fn first(
+        &self,
+        connection: &impl ConnectionTrait,
+        condition: Cond,
+        direction: Direction,
+        limit: u64,
+    ) -> StoreResult<Vec<Line>> {
         let (by_points, by_rest) = match direction {
             Direction::Down => (Order::Desc, Order::Asc),
             Direction::Up => (Order::Asc, Order::Desc),
         };
-        let mut select = self.select();
-        if let Some(place) = from {
-            select.cond_where(self.beyond(place, direction));
-        }
-        select
+        let select = self
+            .select()
+            .cond_where(condition)
             .order_by_expr(self.points(), by_points)
             .order_by_expr(self.column(self.columns.reached_at), by_rest.clone())
             .order_by_expr(self.column("user_id"), by_rest)
-            .limit(limit);
+            .limit(limit)
+            .take();
         fetch(connection, &select).await
     }
 
-    /// What comes after a place, or before it. The first condition bounds the index range.
-    fn beyond(&self, place: &Place, direction: Direction) -> Cond {
-        let points = || self.points();
+    /// What comes after a place, or before it, nearest first: each is one range of the board's index.
+    fn beyond(&self, place: &Place, direction: Direction) -> [Cond; 3] {
         let reached_at = || self.column(self.columns.reached_at);
-        let user_id = || self.column("user_id");
-        let (bound, farther, later, last) = match direction {
+        let (tied_later, later, farther) = match direction {
             Direction::Down => (
-                points().lte(place.points),
-                points().lt(place.points),
+                self.column("user_id").gt(place.user_id),
                 reached_at().gt(place.reached_at),
-                user_id().gt(place.user_id),
+                self.points().lt(place.points),
             ),
             Direction::Up => (
-                points().gte(place.points),
-                points().gt(place.points),
+                self.column("user_id").lt(place.user_id),
                 reached_at().lt(place.reached_at),
-                user_id().lt(place.user_id),
+                self.points().gt(place.points),
             ),
         };
-        let tied = Cond::all().add(reached_at().eq(place.reached_at)).add(last);
-        Cond::all().add(bound).add(Cond::any().add(farther).add(later).add(tied))
-    }
-
-    /// Number of entries that fulfil a condition.
-    async fn count(&self, connection: &impl ConnectionTrait, condition: Cond) -> StoreResult<u64> {
-        let select = Query::select()
-            .expr_as(Expr::col(Asterisk).count(), "number")
-            .from(Alias::new(self.columns.table))
-            .cond_where(self.members())
-            .cond_where(condition)
-            .take();
-        let row = connection.query_one(&select).await.during("counting a leaderboard")?;
-        let number: i64 = row.map_or(Ok(0), |row| row.try_get("", "number")).during("counting a leaderboard")?;
-        Ok(u64::try_from(number).unwrap_or(0))
+        let tied = || Cond::all().add(self.points().eq(place.points));
+        [tied().add(reached_at().eq(place.reached_at)).add(tied_later), tied().add(later), farther.into_condition()]
     }
 
     /// Adds ranks to neighbouring lines: that of the first is counted, the others follow.
     async fn ranked(&self, connection: &impl ConnectionTrait, lines: Vec<Line>) -> StoreResult<Vec<LeaderboardEntry>> {
         let Some(first) = lines.first() else { return Ok(Vec::new()) };
-        let mut rank = 1 + self.count(connection, self.points().gt(first.points).into_condition()).await?;
-        let mut points = first.points;
-        let before = self.count(connection, self.beyond(&first.place(), Direction::Up)).await?;
+        let (best, mut points) = (first.points, first.points);
+        let mut rank = 1 + score_counts::above(connection, self.board, best).await?;
+        // some of those who tie with the first line may come before it
+        let mut next = rank + score_counts::at(connection, self.board, best).await?;
         let mut entries = Vec::with_capacity(lines.len());
-        for (position, line) in (before + 1..).zip(lines) {
+        for line in lines {
             if line.points != points {
-                (rank, points) = (position, line.points);
+                (rank, points) = (next, line.points);
             }
+            next += u64::from(line.points != best);
             entries.push(entry(rank, &line)?);
         }
         Ok(entries)
     }
-}
-
-/// Players on a board.
-pub(super) async fn players(connection: &impl ConnectionTrait, board: Board) -> StoreResult<u64> {
-    Table::of(board).count(connection, Cond::all()).await
 }
 
 fn entry(rank: u64, line: &Line) -> StoreResult<LeaderboardEntry> {
@@ -387,4 +387,91 @@ fn entry(rank: u64, line: &Line) -> StoreResult<LeaderboardEntry> {
 async fn fetch(connection: &impl ConnectionTrait, select: &SelectStatement) -> StoreResult<Vec<Line>> {
     let rows = connection.query_all(select).await.during("reading a leaderboard")?;
     rows.iter().map(|row| Line::from_query_result(row, "").during("reading a leaderboard")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tempfile::TempDir;
+    use trivia_domain::memory::{ManualClock, SeededRandom};
+    use trivia_domain::ports::Repositories;
+
+    use super::*;
+    use crate::database::{Database, DatabaseOptions, DatabaseUrl, Scope};
+    use crate::schema;
+
+    /// Whom the questions are about.
+    const PLAYER: u32 = 500;
+
+    async fn board_of(players: u32) -> (TempDir, Database) {
+        let dir = TempDir::new().unwrap();
+        let options = DatabaseOptions::new(DatabaseUrl::of_file(dir.path().join("trivia.db")));
+        schema::up(&options, None).await.unwrap();
+        let clock = Arc::new(ManualClock::new("2026-03-04T12:00:00Z".parse().unwrap()));
+        let database = Database::open(options, clock, Arc::new(SeededRandom::new(5))).await.unwrap();
+        // one half ties, the other is spread
+        let points = format!("CASE WHEN id % 2 = 0 OR id = {PLAYER} THEN 5000 ELSE 1 + id * 7919 % 20000 END");
+        let at = "'2026-03-02T10:00:' || printf('%02d', id % 60) || '+00:00'";
+        let player =
+            format!("WITH RECURSIVE player(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM player LIMIT {players})");
+        let writer = database.core().writer().await.unwrap();
+        for insert in [
+            format!(
+                "users (user_id, total_points, points_reached_at, created_at) {player} SELECT id, {points}, {at}, {at}"
+            ),
+            format!(
+                "rankings (user_id, period, starts_on, points, reached_at) {player} \
+                 SELECT id, 'week', '2026-03-02', {points}, {at}"
+            ),
+        ] {
+            writer.connection.execute_unprepared(&format!("INSERT INTO {insert} FROM player")).await.unwrap();
+        }
+        drop(writer);
+        (dir, database)
+    }
+
+    /// Steps of SQLite's virtual machine that each question to a board costs when nothing is in memory.
+    async fn costs(database: &Database) -> Vec<(String, u64)> {
+        let steps = Arc::new(AtomicU64::new(0));
+        {
+            let writer = database.core().writer().await.unwrap();
+            let mut connection = writer.connection.get_sqlite_connection_pool().acquire().await.unwrap();
+            let counted = Arc::clone(&steps);
+            connection.lock_handle().await.unwrap().set_progress_handler(1, move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+                true
+            });
+        }
+        // a unit of work always asks the database
+        let work = Repository::new(Scope::work(database.core()).await.unwrap());
+        let (rankings, user) = (work.rankings(), UserId::new(PLAYER.into()).unwrap());
+        let mut costs = Vec::new();
+        for board in [Board::AllTime, Board::Period { period: Period::Week, start: "2026-03-02".parse().unwrap() }] {
+            let mut note =
+                |question: &str| costs.push((format!("{question} of {board}"), steps.swap(0, Ordering::Relaxed)));
+            note("nothing");
+            assert!(rankings.standing(board, user).await.unwrap().is_some());
+            note("a rank");
+            let around = rankings.around(board, user, 5).await.unwrap();
+            assert_eq!(around.len(), 11);
+            note("around a player");
+            assert_eq!(rankings.page(board, None, 10).await.unwrap().entries.len(), 10);
+            note("the top");
+            let middle = &around[5];
+            let after = Cursor { board, points: middle.points, reached_at: middle.reached_at, user_id: user };
+            assert_eq!(rankings.page(board, Some(after), 50).await.unwrap().entries.len(), 50);
+            note("a page from the middle");
+        }
+        costs
+    }
+
+    #[tokio::test]
+    async fn l15_a_board_of_twenty_times_as_many_players_costs_the_database_less_than_twice_as_much() {
+        let ((_small_dir, small), (_large_dir, large)) = (board_of(10_000).await, board_of(200_000).await);
+        let (small, large) = (costs(&small).await, costs(&large).await);
+        for ((question, few), (_, many)) in small.iter().zip(&large) {
+            assert!(*many <= 2 * few, "{question}: {few} steps with 10,000 players, {many} with 200,000");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::entity::{closed_periods, ledger, live_sessions, questions};
 use crate::error::{During, bad_row};
 use crate::read_model::{Known, Needed, Warm};
 use crate::repository::players::{self, Part};
-use crate::repository::{challenges, questions as stored_questions, rankings, rows, sessions};
+use crate::repository::{challenges, questions as stored_questions, rows, score_counts, sessions};
 
 /// Loads what moves touch, but no facts, and says how much is known of each player.
 pub(super) async fn load(
@@ -216,7 +216,7 @@ async fn load_closings(
             set.closed.insert((*period, *start), rows::closing(row)?);
         }
         let board = Board::Period { period: *period, start: *start };
-        set.ranked.insert((*period, *start), rankings::players(connection, board).await?);
+        set.ranked.insert((*period, *start), score_counts::total(connection, board).await?);
     }
     Ok(())
 }
