@@ -38,32 +38,50 @@ impl Line {
     }
 }
 
-#[derive(Debug)]
-struct Part {
-    /// The points of the lines, side by side.
-    points: Vec<Points>,
-    lines: Vec<Line>,
+impl From<&Line> for LeaderboardEntry {
+    /// The entry of a line whose rank is not known yet.
+    fn from(line: &Line) -> Self {
+        Self {
+            rank: 0,
+            user_id: line.user_id,
+            points: line.points,
+            reached_at: line.reached_at,
+            questions_answered: line.answered,
+            questions_correct: line.correct,
+            accuracy: Accuracy::of(line.correct, line.answered),
+            current_streak: line.current_streak,
+        }
+    }
 }
 
-impl Part {
-    fn new(lines: Vec<Line>) -> Self {
-        Self { points: lines.iter().map(|line| line.points).collect(), lines }
-    }
+/// Lines with more points.
+fn better(lines: &[Line], points: Points) -> usize {
+    lines.partition_point(|line| line.points > points)
+}
 
-    /// Lines with more points. Counting them all waits for memory once, where a search would for each step.
-    fn better(&self, points: Points) -> usize {
-        self.points.iter().filter(|other| **other > points).count()
+/// The lines of a part, and those of them with more points than its last.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    lines: usize,
+    better: usize,
+}
+
+impl Size {
+    fn sum(sizes: &[Self]) -> usize {
+        sizes.iter().map(|size| size.lines).sum()
     }
 }
 
 /// All lines of a board in order, in parts of limited size, so that one can be moved without moving all.
 #[derive(Debug, Default)]
 pub(crate) struct Ladder {
-    parts: Vec<Part>,
-    /// The last place of each part, side by side: looking for a place in the parts would miss the cache each time.
+    parts: Vec<Vec<Line>>,
+    /// The last points of each part, side by side: looking for points in the parts would miss the cache each time.
+    points: Vec<Points>,
+    /// The last place of each part, to find a place among parts with the same last points.
     lasts: Vec<Place>,
-    /// The lines of each part, side by side for the same reason.
-    sizes: Vec<usize>,
+    /// Side by side like the points. Points that are the last of a part are ranked without a look at its lines.
+    sizes: Vec<Size>,
     /// Lines of each block of parts, so that counting them does not visit every part.
     blocks: Vec<usize>,
     // ids are made by the application, so a fast hash will do
@@ -73,14 +91,12 @@ pub(crate) struct Ladder {
 impl Ladder {
     /// Takes lines that are in order.
     pub(crate) fn new(lines: &[Line]) -> Self {
-        let mut ladder = Self {
-            // half full, so that the next lines do not split each of them
-            parts: lines.chunks(PART / 2).map(|lines| Part::new(lines.to_vec())).collect(),
-            lasts: lines.chunks(PART / 2).filter_map(<[Line]>::last).map(Line::place).collect(),
-            sizes: lines.chunks(PART / 2).map(<[Line]>::len).collect(),
-            blocks: Vec::new(),
-            places: lines.iter().map(|line| (line.user_id, line.place())).collect(),
-        };
+        let places = lines.iter().map(|line| (line.user_id, line.place())).collect();
+        let mut ladder = Self { places, ..Self::default() };
+        // half full, so that the next lines do not split each of them
+        for (at, lines) in lines.chunks(PART / 2).enumerate() {
+            ladder.insert_part(at, lines.to_vec());
+        }
         ladder.count();
         ladder
     }
@@ -88,15 +104,26 @@ impl Ladder {
     /// After a part has come or gone.
     fn count(&mut self) {
         self.blocks.clear();
-        self.blocks.extend(self.sizes.chunks(BLOCK).map(|sizes| sizes.iter().sum::<usize>()));
+        self.blocks.extend(self.sizes.chunks(BLOCK).map(Size::sum));
     }
 
-    fn insert_part(&mut self, part: usize, lines: Vec<Line>) {
+    /// The parts are to be counted then.
+    fn insert_part(&mut self, at: usize, lines: Vec<Line>) {
         let Some(last) = lines.last() else { return };
-        self.lasts.insert(part, last.place());
-        self.sizes.insert(part, lines.len());
-        self.parts.insert(part, Part::new(lines));
-        self.count();
+        self.points.insert(at, last.points);
+        self.lasts.insert(at, last.place());
+        self.sizes.insert(at, Size::default());
+        self.parts.insert(at, lines);
+        self.measure(at);
+    }
+
+    /// After the lines of a part have changed.
+    fn measure(&mut self, at: usize) {
+        let lines = &self.parts[at];
+        let Some(last) = lines.last() else { return };
+        self.points[at] = last.points;
+        self.lasts[at] = last.place();
+        self.sizes[at] = Size { lines: lines.len(), better: better(lines, last.points) };
     }
 
     /// Brings a player to where he is after a transaction.
@@ -130,7 +157,7 @@ impl Ladder {
     fn set_streak(&mut self, user: UserId, streak: u64) {
         let Some(place) = self.places.get(&user) else { return };
         let (part, at) = self.find(place);
-        if let Some(line) = self.parts.get_mut(part).and_then(|part| part.lines.get_mut(at)) {
+        if let Some(line) = self.parts.get_mut(part).and_then(|lines| lines.get_mut(at)) {
             line.current_streak = streak;
         }
     }
@@ -138,61 +165,64 @@ impl Ladder {
     fn remove(&mut self, user: UserId) {
         let Some(place) = self.places.remove(&user) else { return };
         let (part, at) = self.find(&place);
-        self.parts[part].points.remove(at);
-        self.parts[part].lines.remove(at);
-        match self.parts[part].lines.last() {
-            Some(last) => {
-                self.lasts[part] = last.place();
-                self.sizes[part] -= 1;
-                self.blocks[part / BLOCK] -= 1;
-            }
-            None => {
-                self.parts.remove(part);
-                self.lasts.remove(part);
-                self.sizes.remove(part);
-                self.count();
-            }
+        self.parts[part].remove(at);
+        if self.parts[part].is_empty() {
+            self.parts.remove(part);
+            self.points.remove(part);
+            self.lasts.remove(part);
+            self.sizes.remove(part);
+            self.count();
+        } else {
+            self.measure(part);
+            self.blocks[part / BLOCK] -= 1;
         }
     }
 
     fn insert(&mut self, line: Line) {
-        let place = line.place();
-        self.places.insert(line.user_id, place);
+        self.places.insert(line.user_id, line.place());
         if self.parts.is_empty() {
-            return self.insert_part(0, vec![line]);
+            self.insert_part(0, vec![line]);
+            return self.count();
         }
-        let (mut part, mut at) = self.find(&place);
+        let (mut part, mut at) = self.find(&line.place());
         if part == self.parts.len() {
             part -= 1;
-            at = self.sizes[part];
+            at = self.sizes[part].lines;
         }
-        let Part { points, lines } = &mut self.parts[part];
-        points.insert(at, line.points);
+        let lines = &mut self.parts[part];
         lines.insert(at, line);
-        self.lasts[part] = self.lasts[part].max(place);
-        self.sizes[part] += 1;
-        self.blocks[part / BLOCK] += 1;
-        if lines.len() >= PART {
-            points.truncate(PART / 2);
+        if lines.len() < PART {
+            self.measure(part);
+            self.blocks[part / BLOCK] += 1;
+        } else {
             let second = lines.split_off(PART / 2);
-            self.lasts[part] = lines[PART / 2 - 1].place();
-            self.sizes[part] = PART / 2;
+            self.measure(part);
             self.insert_part(part + 1, second);
+            self.count();
         }
+    }
+
+    /// The first part with a line that has these points or fewer.
+    fn part(&self, points: Points) -> usize {
+        self.points.partition_point(|last| *last > points)
     }
 
     /// The first line at a place or after it.
     fn find(&self, place: &Place) -> Position {
-        let part = self.lasts.partition_point(|last| last < place);
-        let Some(found) = self.parts.get(part) else { return (part, 0) };
-        let ties = found.better(place.0.0);
-        (part, ties + found.lines[ties..].partition_point(|line| line.place() < *place))
+        let Reverse(points) = place.0;
+        let first = self.part(points);
+        let ties = self.points[first..].partition_point(|last| *last == points);
+        let part = first + self.lasts[first..first + ties].partition_point(|last| last < place);
+        let Some(lines) = self.parts.get(part) else { return (part, 0) };
+        // whoever has the place is looked for line by line: a search would wait for memory at each step
+        let at = lines.iter().position(|line| line.user_id == place.2).filter(|at| lines[*at].place() == *place);
+        (part, at.unwrap_or_else(|| lines.partition_point(|line| line.place() < *place)))
     }
 
     /// Lines before a position.
     fn before(&self, (part, at): Position) -> usize {
         let block = part / BLOCK;
-        let in_block = self.sizes[block * BLOCK..part].iter().sum::<usize>();
+        let in_block = Size::sum(&self.sizes[block * BLOCK..part]);
         self.blocks[..block].iter().sum::<usize>() + in_block + at
     }
 
@@ -201,20 +231,24 @@ impl Ladder {
         while lines > at && part > 0 {
             lines -= at;
             part -= 1;
-            at = self.sizes[part];
+            at = self.sizes[part].lines;
         }
         (part, at.saturating_sub(lines))
     }
 
     /// Lines from a position on.
     fn from(&self, (part, at): Position) -> impl Iterator<Item = &Line> {
-        self.parts[part..].iter().flat_map(|part| &part.lines).skip(at)
+        self.parts[part..].iter().flatten().skip(at)
     }
 
     /// Competition rank of these points: one more than there are lines with more.
     fn rank(&self, points: Points) -> u64 {
-        let part = self.lasts.partition_point(|(Reverse(last), ..)| *last > points);
-        let at = self.parts.get(part).map_or(0, |part| part.better(points));
+        let part = self.part(points);
+        let at = match self.points.get(part) {
+            Some(last) if *last == points => self.sizes[part].better,
+            Some(_) => better(&self.parts[part], points),
+            None => 0,
+        };
         1 + self.before((part, at)) as u64
     }
 
@@ -224,23 +258,17 @@ impl Ladder {
 
     /// At most `count` lines from a position on, with their ranks; `first` lines are before it.
     fn entries(&self, position: Position, first: usize, count: usize) -> Vec<LeaderboardEntry> {
-        let mut entries: Vec<LeaderboardEntry> = Vec::with_capacity(count.min(self.places.len()));
-        for (line, number) in self.from(position).take(count).zip(first as u64 + 1..) {
-            let rank = match entries.last() {
-                Some(above) if above.points == line.points => above.rank,
-                Some(_) => number,
-                None => self.rank(line.points),
-            };
-            entries.push(LeaderboardEntry {
-                rank,
-                user_id: line.user_id,
-                points: line.points,
-                reached_at: line.reached_at,
-                questions_answered: line.answered,
-                questions_correct: line.correct,
-                accuracy: Accuracy::of(line.correct, line.answered),
-                current_streak: line.current_streak,
-            });
+        let count = count.min(self.places.len() - first);
+        let mut entries: Vec<LeaderboardEntry> = Vec::with_capacity(count);
+        // the ranks follow: with little to do for each line, the processor fetches many at once
+        entries.extend(self.from(position).take(count).map(LeaderboardEntry::from));
+        let Some(best) = entries.first() else { return entries };
+        let (mut points, mut rank) = (best.points, self.rank(best.points));
+        for (entry, number) in entries.iter_mut().zip(first as u64 + 1..) {
+            if entry.points != points {
+                (points, rank) = (entry.points, number);
+            }
+            entry.rank = rank;
         }
         entries
     }
@@ -255,7 +283,7 @@ impl Ladder {
                 let seen = (Reverse(cursor.points), cursor.reached_at, cursor.user_id);
                 let (part, at) = self.find(&seen);
                 let is_there =
-                    self.parts.get(part).and_then(|part| part.lines.get(at)).is_some_and(|line| line.place() == seen);
+                    self.parts.get(part).and_then(|lines| lines.get(at)).is_some_and(|line| line.place() == seen);
                 (part, at + usize::from(is_there))
             }
         };
@@ -311,8 +339,13 @@ mod tests {
     #[test]
     fn l13_a_ladder_is_a_sorted_list_whatever_is_moved() {
         let mut number = numbers(7);
-        // some blocks of parts, and many ties
-        let mut sorted: Vec<_> = (0..40_000).map(|user| line(user, 1 + number(50), number(20))).collect();
+        // some blocks of parts, and ties that fill some parts or a piece of one
+        let mut chance = numbers(8);
+        let mut points = move || {
+            let below = if chance(2) == 0 { 50 } else { 5_000 };
+            1 + chance(below)
+        };
+        let mut sorted: Vec<_> = (0..40_000).map(|user| line(user, points(), number(20))).collect();
         let mut lines: HashMap<i64, Line> = sorted.iter().map(|line| (line.user_id.get(), *line)).collect();
         sorted.sort_unstable_by_key(Line::place);
         let mut ladder = Ladder::new(&sorted);
@@ -324,7 +357,7 @@ mod tests {
                 ladder.remove(UserId::new(user).unwrap());
                 lines.remove(&user);
             } else {
-                let new = line(user, 1 + number(50), number(20));
+                let new = line(user, points(), number(20));
                 ladder.remove(new.user_id);
                 ladder.insert(new);
                 lines.insert(user, new);
