@@ -45,7 +45,8 @@ impl<S: tracing::Subscriber> Layer<S> for Statements {
             let mut text = Text::default();
             event.record(&mut text);
             let sql = if text.statement.is_empty() { text.summary } else { text.statement };
-            self.0.lock().unwrap().insert(sql);
+            // some make one trip together
+            self.0.lock().unwrap().extend(sql.split("; ").map(str::to_owned));
         }
     }
 }

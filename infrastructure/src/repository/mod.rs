@@ -19,6 +19,7 @@ pub(crate) mod projection;
 mod rule_book;
 mod rules;
 mod score_counts;
+mod together;
 
 use trivia_domain::StoreResult;
 use trivia_domain::ports::{

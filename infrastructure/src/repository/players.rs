@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SelectStatement};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable,
-    PrimaryKeyToColumn, QueryFilter,
+    PrimaryKeyToColumn, QueryFilter, QueryResult, QueryTrait,
 };
 use trivia_domain::StoreResult;
 use trivia_domain::model::{
@@ -16,8 +16,11 @@ use trivia_domain::play::{Dimension, PlayerState};
 
 use super::portions::portions;
 use super::rows::{self, stored};
+use super::together::{self, models};
 use crate::entity::{challenge_attempts, rankings, user_achievements, user_tallies, users};
 use crate::error::{During, bad_row};
+
+const LOADING: &str = "loading players";
 
 /// The stored names of a dimension.
 pub(super) fn dimension_columns(dimension: &Dimension) -> (&'static str, &str) {
@@ -71,6 +74,26 @@ pub(super) enum Part<'a> {
 }
 
 impl Part<'_> {
+    /// What finds the tallies, the scores and, where they are wanted, the attempts of players.
+    fn selects(&self, ids: &BTreeSet<UserId>) -> Vec<SelectStatement> {
+        let wanted = || ids.iter().map(|id| id.get());
+        let tallies = user_tallies::Entity::find()
+            .filter(user_tallies::Column::UserId.is_in(wanted()))
+            .filter(self.tallies())
+            .into_query();
+        let scores = rankings::Entity::find()
+            .filter(rankings::Column::UserId.is_in(wanted()))
+            .filter(self.scores())
+            .into_query();
+        let attempts = self.attempts().map(|attempts| {
+            challenge_attempts::Entity::find()
+                .filter(challenge_attempts::Column::UserId.is_in(wanted()))
+                .filter(attempts)
+                .into_query()
+        });
+        [tallies, scores].into_iter().chain(attempts).collect()
+    }
+
     fn tallies(&self) -> Condition {
         match self {
             Self::Whole => Condition::all(),
@@ -116,29 +139,24 @@ pub(super) async fn load(
         return Ok(HashMap::new());
     }
     let wanted = || ids.iter().map(|id| id.get());
+    let profiles = users::Entity::find().filter(users::Column::UserId.is_in(wanted())).into_query();
+    let unlocked =
+        user_achievements::Entity::find().filter(user_achievements::Column::UserId.is_in(wanted())).into_query();
+    let selects = [profiles, unlocked].into_iter().chain(part.selects(ids));
+    let mut answers = together::query_all(connection, selects, LOADING).await?;
     let mut players = HashMap::with_capacity(ids.len());
-    let profiles = users::Entity::find()
-        .filter(users::Column::UserId.is_in(wanted()))
-        .all(connection)
-        .await
-        .during("loading users")?;
-    for row in profiles {
+    for row in models::<users::Model>(answers.next(), LOADING)? {
         let profile = UserProfile::try_from(row)?;
         let state = PlayerState::new(profile.user_id, profile.created_at);
         players.insert(profile.user_id, Arc::new(PlayerState { profile, ..state }));
     }
-    let unlocked = user_achievements::Entity::find()
-        .filter(user_achievements::Column::UserId.is_in(wanted()))
-        .all(connection)
-        .await
-        .during("loading achievements")?;
-    for row in unlocked {
+    for row in models::<user_achievements::Model>(answers.next(), LOADING)? {
         let unlocked = UserAchievement::try_from(row)?;
         if let Some(state) = players.get_mut(&unlocked.user_id) {
             Arc::make_mut(state).achievements.insert(unlocked.achievement_id.clone(), unlocked);
         }
     }
-    load_part(connection, &mut players, ids, part).await?;
+    add_part(&mut players, answers)?;
     Ok(players)
 }
 
@@ -152,42 +170,29 @@ pub(super) async fn load_part(
     if ids.is_empty() {
         return Ok(());
     }
-    let wanted = || ids.iter().map(|id| id.get());
-    let tallies = user_tallies::Entity::find()
-        .filter(user_tallies::Column::UserId.is_in(wanted()))
-        .filter(part.tallies())
-        .all(connection)
-        .await
-        .during("loading tallies")?;
-    for row in tallies {
+    add_part(players, together::query_all(connection, part.selects(ids), LOADING).await?)
+}
+
+/// Adds what [`Part::selects`] found.
+fn add_part(
+    players: &mut HashMap<UserId, Arc<PlayerState>>,
+    mut answers: impl Iterator<Item = Vec<QueryResult>>,
+) -> StoreResult<()> {
+    for row in models::<user_tallies::Model>(answers.next(), LOADING)? {
         if let Some(state) = UserId::new(row.user_id).ok().and_then(|id| players.get_mut(&id)) {
             Arc::make_mut(state).tallies.entry(dimension(&row)?).or_insert(Tally::try_from(&row)?);
         }
     }
-    let scores = rankings::Entity::find()
-        .filter(rankings::Column::UserId.is_in(wanted()))
-        .filter(part.scores())
-        .all(connection)
-        .await
-        .during("loading scores")?;
-    for row in scores {
+    for row in models::<rankings::Model>(answers.next(), LOADING)? {
         let period = row.period.parse().map_err(|error| bad_row("rankings", row.user_id, error))?;
         if let Some(state) = UserId::new(row.user_id).ok().and_then(|id| players.get_mut(&id)) {
             Arc::make_mut(state).scores.entry((period, DayKey::new(row.starts_on))).or_insert((&row).try_into()?);
         }
     }
-    if let Some(part) = part.attempts() {
-        let attempts = challenge_attempts::Entity::find()
-            .filter(challenge_attempts::Column::UserId.is_in(wanted()))
-            .filter(part)
-            .all(connection)
-            .await
-            .during("loading attempts at challenges")?;
-        for row in attempts {
-            let attempt = rows::attempt(row)?;
-            if let Some(state) = players.get_mut(&attempt.user_id) {
-                Arc::make_mut(state).challenges.entry(attempt.challenge).or_insert(attempt);
-            }
+    for row in models::<challenge_attempts::Model>(answers.next(), LOADING)? {
+        let attempt = rows::attempt(row)?;
+        if let Some(state) = players.get_mut(&attempt.user_id) {
+            Arc::make_mut(state).challenges.entry(attempt.challenge).or_insert(attempt);
         }
     }
     Ok(())

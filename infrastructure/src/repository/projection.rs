@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, IntoActiveModel, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, IntoActiveModel, JoinType, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Statement, TransactionTrait,
 };
 use trivia_domain::StoreResult;
 use trivia_domain::model::{Fact, LedgerEntry, Period, Receipt, UserId};
@@ -64,14 +64,12 @@ pub(crate) async fn store(
     rows.store(connection).await
 }
 
-/// Notes whose facts wait, so that a process that starts after a crash finds them.
-pub(crate) async fn note(connection: &impl ConnectionTrait, users: &[UserId]) -> StoreResult<()> {
-    for users in portions(users) {
+/// Statements that note whose facts wait, so that a process that starts after a crash finds them.
+pub(super) fn note(users: &[UserId], backend: DbBackend) -> impl Iterator<Item = Statement> {
+    portions(users).map(move |users| {
         let rows = users.into_iter().map(|id| unprojected::Model { user_id: id.get() }.into_active_model());
-        let noted = unprojected::Entity::insert_many(rows).exec_without_returning(connection);
-        noted.await.during("noting whose facts wait")?;
-    }
-    Ok(())
+        unprojected::Entity::insert_many(rows).build(backend)
+    })
 }
 
 /// Takes players from the list.

@@ -146,24 +146,23 @@ pub(crate) async fn apply(
         look_again(connection, moves, &rules, &mut set, &mut outcomes).await?;
     }
     let changes = set.take_changes();
-    store(connection, &set, &changes).await?;
+    let moved: BTreeSet<_> = changes.entries.iter().map(|(entry, _)| entry.user_id).collect();
+    let new: Vec<_> = match projection {
+        Projection::Now => Vec::new(),
+        Projection::Later => moved.into_iter().filter(|id| !warm.is_listed(*id)).collect(),
+    };
+    store(connection, &set, &changes, &new).await?;
     let mut facts: BTreeMap<UserId, Vec<(LedgerEntry, Receipt)>> = BTreeMap::new();
     for (entry, receipt) in changes.entries {
         facts.entry(entry.user_id).or_default().push((entry, receipt));
     }
     let changed = |id| Some(Changed::by_moves(set.players.get(id)?, changes.cleared.contains(id)));
     let changed = facts.keys().filter_map(changed).collect();
-    match projection {
-        Projection::Now => {
-            let waiting: Vec<_> =
-                facts.iter().filter_map(|(id, facts)| Some(Waiting { state: set.players.get(id)?, facts })).collect();
-            projection::store(connection, &rules, &waiting).await?;
-            facts.clear();
-        }
-        Projection::Later => {
-            let new: Vec<_> = facts.keys().copied().filter(|id| !warm.is_listed(*id)).collect();
-            projection::note(connection, &new).await?;
-        }
+    if projection == Projection::Now {
+        let waiting: Vec<_> =
+            facts.iter().filter_map(|(id, facts)| Some(Waiting { state: set.players.get(id)?, facts })).collect();
+        projection::store(connection, &rules, &waiting).await?;
+        facts.clear();
     }
     let players = set.players.into_iter().filter_map(|(id, state)| {
         let known = Arc::clone(known.get(&id)?);

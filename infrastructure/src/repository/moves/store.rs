@@ -3,18 +3,25 @@
 use std::collections::BTreeSet;
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait, Statement,
+};
 use trivia_domain::StoreResult;
-use trivia_domain::model::{GameSession, QuestionId, SessionId, SessionStatus};
+use trivia_domain::model::{GameSession, QuestionId, SessionId, SessionStatus, UserId};
 use trivia_domain::play::{Changes, WorkingSet, question_counts};
 
 use crate::entity::{closed_periods, game_sessions, ledger, live_sessions, question_counters, session_questions};
 use crate::error::During;
 use crate::repository::portions::portions;
-use crate::repository::{challenges, rows};
+use crate::repository::{challenges, projection, rows, together};
 
-/// Writes what moves changed, but not what follows about players.
-pub(super) async fn store(connection: &impl ConnectionTrait, set: &WorkingSet, changes: &Changes) -> StoreResult<()> {
+/// Writes what moves changed, but not what follows about players; and notes whose facts wait for that.
+pub(super) async fn store(
+    connection: &impl ConnectionTrait,
+    set: &WorkingSet,
+    changes: &Changes,
+    waiting: &[UserId],
+) -> StoreResult<()> {
     store_sessions(connection, set, &changes.sessions).await?;
     challenges::store(connection, &changes.challenges).await?;
     if !changes.closings.is_empty() {
@@ -24,25 +31,22 @@ pub(super) async fn store(connection: &impl ConnectionTrait, set: &WorkingSet, c
             .await
             .during("closing a period")?;
     }
-    if changes.entries.is_empty() {
-        return Ok(());
-    }
+    let backend = connection.get_database_backend();
     let facts = changes
         .entries
         .iter()
         .map(|(entry, receipt)| Ok(rows::ledger_row(entry, receipt)?.into_active_model()))
         .collect::<StoreResult<Vec<_>>>()?;
-    for facts in portions(facts) {
-        let appended = ledger::Entity::insert_many(facts).exec_without_returning(connection);
-        appended.await.during("appending to the ledger")?;
-    }
-    count(connection, question_counts(changes.entries.iter().map(|(entry, _)| entry))).await
+    let facts = portions(facts).map(|facts| ledger::Entity::insert_many(facts).build(backend));
+    let counts = count(question_counts(changes.entries.iter().map(|(entry, _)| entry)), backend);
+    let noted = projection::note(waiting, backend);
+    together::execute_all(connection, facts.chain(counts).chain(noted).collect(), "appending to the ledger").await
 }
 
-async fn count(
-    connection: &impl ConnectionTrait,
+fn count(
     counts: impl IntoIterator<Item = (QuestionId, (u64, u64))>,
-) -> StoreResult<()> {
+    backend: DbBackend,
+) -> impl Iterator<Item = Statement> {
     use question_counters::{Column, Entity};
 
     let rows = counts.into_iter().map(|(id, (asked, correct))| {
@@ -61,11 +65,7 @@ async fn count(
         .value(Column::TimesAsked, grown(Column::TimesAsked))
         .value(Column::TimesCorrect, grown(Column::TimesCorrect))
         .to_owned();
-    for rows in portions(rows) {
-        let counted = Entity::insert_many(rows).on_conflict(add.clone()).exec_without_returning(connection);
-        counted.await.during("counting questions")?;
-    }
-    Ok(())
+    portions(rows).map(move |rows| Entity::insert_many(rows).on_conflict(add.clone()).build(backend))
 }
 
 async fn store_sessions(
