@@ -15,7 +15,7 @@ use super::report::{Diagnostic, ImportReport, Tally};
 use super::{Format, Record};
 
 /// Questions that are added at once.
-const BATCH: usize = 500;
+const BATCH: usize = 2_000;
 /// Bytes after which a batch is full in any case.
 const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -42,7 +42,7 @@ impl Default for ImportOptions<'_> {
 
 /// Adds the questions of files and folders to a store.
 ///
-/// Without `strict` and `dry_run` it goes in steps of some hundred questions, each of which is
+/// Without `strict` and `dry_run` it goes in steps of some thousand questions, each of which is
 /// written or not; an import that was interrupted is repeated as a whole.
 ///
 /// # Errors

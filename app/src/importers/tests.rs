@@ -516,7 +516,7 @@ async fn t12_a_long_file_goes_in_steps_and_its_report_has_an_end() {
     let report = imported(&store(), &[&path], options).await.unwrap();
     assert_eq!(counts(&report), [LINES, 0, 0, 0, 0, LINES]);
     assert_eq!(last.into_inner(), fs::metadata(&path).unwrap().len());
-    assert!(steps.into_inner() > LINES / 500);
+    assert!(steps.into_inner() > LINES / 2_000);
     assert_eq!(report.diagnostics.len(), 1_001);
     let end = report.diagnostics.last().unwrap();
     assert_eq!((end.code, end.message.as_str()), ("not_listed", "not listed: 11345 of invalid_question"));

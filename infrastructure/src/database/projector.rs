@@ -27,18 +27,18 @@ pub(crate) async fn project(core: &Arc<Core>, whose: Whose, until: Instant) -> S
 }
 
 /// Makes sure that what is read next shows the facts of a player, or of everybody, that were recorded before
-/// this call.
-pub(crate) async fn settle(core: &Arc<Core>, whose: Whose) -> StoreResult<()> {
+/// this call. `false` when nothing can be written: then it may lack some, and must not be kept.
+pub(crate) async fn settle(core: &Arc<Core>, whose: Whose) -> StoreResult<bool> {
     let until = Instant::now();
     loop {
         let stored = match core.model.behind(whose, until) {
-            Behind::Nothing => return Ok(()),
+            Behind::Nothing => return Ok(true),
             Behind::Something => project(core, whose, until).await,
             Behind::Unknown(moment) => {
                 let reader = core.reader().await?;
                 if !projection::is_behind(&*reader).await? {
                     core.model.nothing_is_behind(moment);
-                    return Ok(());
+                    return Ok(true);
                 }
                 drop(reader);
                 catch_up(core).await
@@ -51,7 +51,7 @@ pub(crate) async fn settle(core: &Arc<Core>, whose: Whose) -> StoreResult<()> {
                 error @ (StoreError::DiskFull { .. } | StoreError::ReadOnly { .. } | StoreError::OutcomeUnknown { .. }),
             ) => {
                 tracing::warn!(%error, "what is read now may lack the newest facts of some players");
-                return Ok(());
+                return Ok(false);
             }
             Err(error) => return Err(error),
         }

@@ -64,12 +64,12 @@ impl Scope {
         }
     }
 
-    /// Makes sure that what is read next shows all facts of a player, or of everybody.
-    pub(crate) async fn settle(&self, whose: Whose) -> StoreResult<()> {
+    /// Makes sure that what is read next shows all facts of a player, or of everybody; see [`settle`].
+    pub(crate) async fn settle(&self, whose: Whose) -> StoreResult<bool> {
         match self {
             Self::Store { core, .. } => settle(core, whose).await,
             // it began with everything projected
-            Self::Work { .. } => Ok(()),
+            Self::Work { .. } => Ok(true),
         }
     }
 

@@ -250,6 +250,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn l28_what_is_read_while_nothing_can_be_written_is_not_kept() {
+        let home = Home::new().await;
+        let first = home.open().await;
+        first.users().get_or_create(id(1)).await.unwrap();
+        home.make(&first, home.award(1, 7)).await;
+        let second = home.open().await;
+        let query_only = async |mode: &str| {
+            let writer = second.core().writer().await.unwrap();
+            writer.connection.execute_unprepared(&format!("PRAGMA query_only = {mode}")).await.unwrap();
+        };
+        query_only("ON").await;
+        let standing = async || second.rankings().standing(Board::AllTime, id(1)).await.unwrap();
+        assert_eq!(points(&second, 1).await, 0, "reads go on");
+        // often enough for the board to be read into memory
+        for _ in 0..5 {
+            assert_eq!(standing().await, None);
+            tokio::task::yield_now().await;
+        }
+        query_only("OFF").await;
+        assert_eq!(points(&second, 1).await, 7);
+        assert_eq!(standing().await.map(|standing| standing.points.get()), Some(7));
+    }
+
+    #[tokio::test]
     async fn l28_a_transaction_that_sqlite_ends_by_itself_does_no_harm_to_the_next_one() {
         let home = Home::new().await;
         let database = home.open().await;

@@ -116,7 +116,8 @@ impl Repository {
         let core = Arc::clone(self.scope.core());
         tokio::spawn(async move {
             match whole(&core, board).await {
-                Ok(lines) => core.model.loaded(&loading, Ladder::new(&lines)),
+                Ok(Some(lines)) => core.model.loaded(&loading, Ladder::new(&lines)),
+                Ok(None) => core.model.not_loaded(&loading),
                 Err(error) => {
                     tracing::warn!(%board, %error, "a board could not be read into memory");
                     core.model.not_loaded(&loading);
@@ -129,9 +130,11 @@ impl Repository {
 /// Lines of a board that are read in one go.
 const CHUNK: u64 = 10_000;
 
-/// All lines of a board, best first.
-async fn whole(core: &Arc<Core>, board: Board) -> StoreResult<Vec<read_model::Line>> {
-    settle(core, Whose::Everybody).await?;
+/// All lines of a board, best first; `None` when they may lack something.
+async fn whole(core: &Arc<Core>, board: Board) -> StoreResult<Option<Vec<read_model::Line>>> {
+    if !settle(core, Whose::Everybody).await? {
+        return Ok(None);
+    }
     let reader = core.reader().await?;
     let moment = reader.begin().await.during("reading a whole board")?;
     let table = Table::of(board);
@@ -139,7 +142,7 @@ async fn whole(core: &Arc<Core>, board: Board) -> StoreResult<Vec<read_model::Li
     let mut last = None;
     loop {
         let lines = table.lines(&moment, last.as_ref(), Direction::Down, CHUNK).await?;
-        let Some(line) = lines.last() else { return Ok(whole) };
+        let Some(line) = lines.last() else { return Ok(Some(whole)) };
         if whole.last().is_some_and(|read: &read_model::Line| read.user_id.get() == line.user_id) {
             // a time in another form than ours sorts elsewhere, and the same lines would come for ever
             return Err(bad_row("a leaderboard", line.user_id, "it is out of order"));

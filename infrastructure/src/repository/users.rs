@@ -27,10 +27,10 @@ impl UserRepository for Repository {
         if let Some(profile) = model.profile(id) {
             return Ok(Some(profile));
         }
-        self.scope.settle(Whose::Player(id)).await?;
+        let is_whole = self.scope.settle(Whose::Player(id)).await?;
         let moment = model.moment();
         let profile = find(&self.scope.read("finding a user").await?.connection(), id).await?;
-        if let Some(profile) = &profile {
+        if let Some(profile) = profile.as_ref().filter(|_| is_whole) {
             model.keep_profile(moment, profile);
         }
         Ok(profile)

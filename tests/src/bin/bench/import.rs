@@ -5,10 +5,13 @@ use trivia_domain::ports::{AddOutcome, Repositories};
 use trivia_infrastructure::Durability;
 
 use super::Bench;
-use super::data::{self, CHUNK, question};
+use super::data::{self, question};
 use super::peers::rusqlite as raw;
 use super::report::Section;
 use super::stats::{Run, Spread, Stopwatch, short};
+
+/// Questions in one transaction, as in the importer.
+const STEP: usize = 2_000;
 
 pub(crate) async fn measure(bench: &Bench) -> Section {
     let number = bench.plan.imported;
@@ -17,7 +20,7 @@ pub(crate) async fn measure(bench: &Bench) -> Section {
     for _ in 0..bench.plan.rounds {
         let path = bench.scratch.empty("import.db").await;
         let database = data::open(&path, Durability::Full).await;
-        let chunks: Vec<_> = contents.chunks(CHUNK as usize).map(<[_]>::to_vec).collect();
+        let chunks: Vec<_> = contents.chunks(STEP).map(<[_]>::to_vec).collect();
         let watch = Stopwatch::start();
         let mut added = 0;
         for chunk in chunks {
@@ -42,7 +45,7 @@ pub(crate) async fn measure(bench: &Bench) -> Section {
     }
     let mut section = Section::new("Import");
     section.say(&format!(
-        "{} questions. Ours: `questions().add` in steps of {CHUNK}, as the importer does: each step is one transaction, \
+        "{} questions. Ours: `questions().add` in steps of {STEP}, as the importer does: each step is one transaction, \
          looks for duplicates and contradictions and returns all ids. The peer: rusqlite, one prepared `INSERT`, one \
          transaction for all, the same columns and keys; a duplicate is ignored.",
         short(number as f64)
