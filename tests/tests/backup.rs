@@ -14,6 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::sqlx::{ConnectOptions, Connection, Executor};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseConnection, Statement};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use trivia_domain::memory::ManualClock;
 use trivia_domain::model::{
@@ -488,8 +489,10 @@ fn the_policy_counts_kinds_apart_and_goes_by_sequence() {
             bytes: 0,
             sha256: String::new(),
             rows: BTreeMap::new(),
+            content: BTreeMap::new(),
+            ledger: None,
         };
-        BackupInfo { manifest, path: String::new(), verified }
+        BackupInfo { manifest, path: String::new(), verified, drill: None }
     };
     let ids = |expired: Vec<BackupId>| expired.iter().map(|id| id.to_string()).collect::<Vec<_>>();
     let (manual, daily) = (BackupKind::Manual, BackupKind::Daily);
@@ -918,4 +921,110 @@ async fn an_older_schema_is_migrated_for_a_running_process_and_left_to_the_calle
 async fn award_new(database: &Database) {
     database.users().get_or_create(UserId::new(1).unwrap()).await.unwrap();
     award(database, 1, 1).await.unwrap();
+}
+
+/// Makes the copy, the manifest and the checksums of a backup agree again after its copy was changed.
+fn forge(home: &Home, id: &BackupId) {
+    let copy = fs::read(home.file(id, "db")).unwrap();
+    let mut manifest: BackupManifest = serde_json::from_slice(&fs::read(home.file(id, "json")).unwrap()).unwrap();
+    manifest.bytes = copy.len() as u64;
+    manifest.sha256 = sha256(&copy);
+    let json = serde_json::to_vec_pretty(&manifest).unwrap();
+    let checksums = format!("{}  {id}.db\n{}  {id}.json\n", manifest.sha256, sha256(&json));
+    fs::write(home.file(id, "json"), json).unwrap();
+    fs::write(home.file(id, "sha256"), checksums).unwrap();
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn l24_a_value_that_was_changed_together_with_its_digest_is_named_by_its_table() {
+    let home = Home::with_points(5).await;
+    let backups = home.detached();
+    let id = backups.create(BackupKind::Manual, "").await.unwrap().manifest.id;
+    run(&home.file(&id, "db"), "UPDATE users SET time_zone = 'Asia/Tokyo' WHERE user_id = 1").await;
+    forge(&home, &id);
+    let found = backups.verify(&id).await.unwrap();
+    assert!(
+        !found.ok && found.problems.iter().all(|problem| problem.contains("table users has other rows")),
+        "{found:?}"
+    );
+    assert!(matches!(backups.restore(&id).await, Err(StoreError::Corrupt { .. })));
+}
+
+#[tokio::test]
+async fn l24_the_manifest_says_what_each_table_holds_and_how_far_the_ledger_goes() {
+    let home = Home::with_points(5).await;
+    let backups = home.detached();
+    let first = backups.create(BackupKind::Manual, "").await.unwrap().manifest;
+    // the same rows at other places of the file
+    run(&home.path(), "VACUUM").await;
+    let second = backups.create(BackupKind::Manual, "").await.unwrap().manifest;
+    assert_eq!((&first.rows, &first.content, first.ledger), (&second.rows, &second.content, second.ledger));
+    assert!(first.rows.keys().eq(first.content.keys()));
+    let ledger = first.ledger.unwrap();
+    assert_eq!((ledger.facts, ledger.newest), (1, Some(home.clock.now())));
+    let database = home.open().await;
+    award_new(&database).await;
+    database.close().await.unwrap();
+    let third = backups.create(BackupKind::Manual, "").await.unwrap().manifest;
+    let changed: Vec<_> = third.content.iter().filter(|(table, digest)| first.content[*table] != **digest).collect();
+    let changed: Vec<_> = changed.into_iter().map(|(table, _)| table.as_str()).collect();
+    assert_eq!(changed, ["ledger", "rankings", "score_counts", "users"]);
+}
+
+#[tokio::test]
+async fn a_drill_restores_elsewhere_and_is_noted() {
+    let home = Home::with_points(5).await;
+    let backups = home.detached();
+    let id = backups.create(BackupKind::Manual, "").await.unwrap().manifest.id;
+    assert_eq!(backups.list().await.unwrap()[0].drill, None);
+    let before = (fs::read(home.path()).unwrap(), fs::read(home.file(&id, "db")).unwrap());
+    assert!(backups.drill(&id).await.unwrap().ok);
+    let drill = backups.list().await.unwrap()[0].drill.unwrap();
+    assert_eq!((drill.at, drill.ok), (home.clock.now(), true));
+    assert_eq!((fs::read(home.path()).unwrap(), fs::read(home.file(&id, "db")).unwrap()), before);
+    assert!(home.names(&home.backup_dir()).iter().all(|name| !name.starts_with(".drill")), "the place is gone");
+    assert!(matches!(backups.drill(&id_of_nobody()).await, Err(StoreError::Missing { .. })));
+    backups.prune(&RetentionPolicy { keep: 0, per_kind: BTreeMap::new() }).await.unwrap();
+    assert!(home.file(&id, "drill").exists(), "the last good one stays with its note");
+}
+
+#[tokio::test]
+async fn a_drill_finds_what_no_digest_shows() {
+    let home = Home::with_points(5).await;
+    // wrong when it was copied: the file is whole, but the points do not follow from the ledger
+    run(&home.path(), "UPDATE users SET total_points = 6 WHERE user_id = 1").await;
+    let backups = home.detached();
+    let id = backups.create(BackupKind::Manual, "").await.unwrap().manifest.id;
+    assert!(backups.verify(&id).await.unwrap().ok);
+    let found = backups.drill(&id).await.unwrap();
+    assert!(!found.ok && found.problems.iter().any(|problem| problem.contains("total_points")), "{found:?}");
+    assert!(!backups.list().await.unwrap()[0].drill.unwrap().ok);
+    run(&home.path(), "UPDATE users SET total_points = 5 WHERE user_id = 1").await;
+}
+
+#[tokio::test]
+async fn a_backup_of_the_first_form_is_still_good() {
+    let home = Home::with_points(5).await;
+    let backups = home.detached();
+    let id = backups.create(BackupKind::Manual, "").await.unwrap().manifest.id;
+    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(home.file(&id, "json")).unwrap()).unwrap();
+    manifest["format"] = 1.into();
+    for new in ["content", "ledger"] {
+        manifest.as_object_mut().unwrap().remove(new).unwrap();
+    }
+    let json = serde_json::to_vec_pretty(&manifest).unwrap();
+    let checksums = format!("{}  {id}.db\n{}  {id}.json\n", manifest["sha256"].as_str().unwrap(), sha256(&json));
+    fs::write(home.file(&id, "json"), json).unwrap();
+    fs::write(home.file(&id, "sha256"), checksums).unwrap();
+    assert!(backups.verify(&id).await.unwrap().ok);
+    backups.restore(&id).await.unwrap();
+    assert_eq!(home.points().await, 5);
+}
+
+fn id_of_nobody() -> BackupId {
+    id("trivia_manual_20260101t000000z_000099")
 }

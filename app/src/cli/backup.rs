@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 use indicatif::HumanBytes;
 use serde::Serialize;
-use trivia_domain::model::{BackupId, BackupInfo, BackupKind, RetentionPolicy, Verification};
+use trivia_domain::StoreError;
+use trivia_domain::model::{BackupId, BackupInfo, BackupKind, Drill, RetentionPolicy, Verification};
 use trivia_domain::ports::BackupService;
 
 use super::{CommandResult, Verdict};
@@ -30,6 +31,9 @@ pub(super) enum Command {
     Verify {
         /// Which one [default: all]
         id: Option<BackupId>,
+        /// Also restore it into a place of its own, bring it up to date and check every number there
+        #[arg(long)]
+        drill: bool,
     },
     /// Replace the database by a backup; the present state is backed up first
     Restore {
@@ -41,6 +45,9 @@ pub(super) enum Command {
         /// How many to keep [default: the setting keep_backups, 30]
         #[arg(long, value_name = "N")]
         keep: Option<usize>,
+        /// How many to keep of a kind, counted apart from the others; may be repeated
+        #[arg(long, value_name = "KIND=N", value_parser = kind_and_number)]
+        keep_kind: Vec<(BackupKind, usize)>,
         /// Delete nothing, show what would be deleted
         #[arg(long)]
         dry_run: bool,
@@ -82,13 +89,21 @@ pub(super) async fn run(app: &App, command: &Command, output: &mut Output) -> Co
     match command {
         Command::Create { kind, reason } => create(&backups, *kind, reason, output).await,
         Command::List => list(&backups, app, output).await,
-        Command::Verify { id } => verify(&backups, id.as_ref(), output).await,
+        Command::Verify { id, drill } => verify(&backups, id.as_ref(), *drill, output).await,
         Command::Restore { id } => restore(&backups, id, output).await,
-        Command::Prune { keep, dry_run } => {
+        Command::Prune { keep, keep_kind, dry_run } => {
             let keep = keep.unwrap_or(app.keep_backups);
-            prune(&backups, &RetentionPolicy { keep, per_kind: BTreeMap::new() }, *dry_run, output).await
+            let policy = RetentionPolicy { keep, per_kind: keep_kind.iter().copied().collect() };
+            prune(&backups, &policy, *dry_run, output).await
         }
     }
+}
+
+/// Reads `daily=7`.
+fn kind_and_number(text: &str) -> Result<(BackupKind, usize), String> {
+    let (kind, number) = text.split_once('=').ok_or("it is not of the form KIND=N")?;
+    let kind = kind.parse().map_err(|error: StoreError| error.to_string())?;
+    Ok((kind, number.parse().map_err(|_| format!("{number:?} is not a number"))?))
 }
 
 async fn create(backups: &dyn BackupService, kind: Kind, reason: &str, output: &mut Output) -> CommandResult {
@@ -121,6 +136,7 @@ async fn list(backups: &dyn BackupService, app: &App, output: &mut Output) -> Co
             Column::left("created (UTC)"),
             Column::right("size"),
             Column::left("good"),
+            Column::left("drill (UTC)"),
             Column::left("reason"),
         ];
         let row = |info: &BackupInfo| {
@@ -131,6 +147,11 @@ async fn list(backups: &dyn BackupService, app: &App, output: &mut Output) -> Co
                 manifest.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
                 HumanBytes(manifest.bytes).to_string(),
                 if info.verified { "yes" } else { "no" }.to_owned(),
+                match info.drill {
+                    None => "never".to_owned(),
+                    Some(Drill { at, ok: true }) => at.format("%Y-%m-%d %H:%M").to_string(),
+                    Some(Drill { at, ok: false }) => format!("failed {}", at.format("%Y-%m-%d %H:%M")),
+                },
                 printable(&manifest.reason),
             ]
         };
@@ -140,17 +161,23 @@ async fn list(backups: &dyn BackupService, app: &App, output: &mut Output) -> Co
     Ok(Verdict::Good)
 }
 
-async fn verify(backups: &dyn BackupService, id: Option<&BackupId>, output: &mut Output) -> CommandResult {
+async fn verify(backups: &dyn BackupService, id: Option<&BackupId>, drill: bool, output: &mut Output) -> CommandResult {
+    let ids: Vec<BackupId> = match id {
+        Some(id) => vec![id.clone()],
+        None => backups.list().await?.into_iter().map(|info| info.manifest.id).rev().collect(),
+    };
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.push(if drill { backups.drill(&id).await? } else { backups.verify(&id).await? });
+    }
     let mut infos: BTreeMap<BackupId, BackupInfo> =
         backups.list().await?.into_iter().map(|info| (info.manifest.id.clone(), info)).collect();
-    let ids: Vec<BackupId> = id.map_or_else(|| infos.keys().cloned().collect(), |id| vec![id.clone()]);
-    let mut checked = Vec::with_capacity(ids.len());
-    for id in ids {
-        let verification = backups.verify(&id).await?;
+    let with_info = |verification: Verification| {
         // what is found now counts, not what was found when it was made
-        let info = infos.remove(&id).map(|info| BackupInfo { verified: verification.ok, ..info });
-        checked.push(Checked { info, verification });
-    }
+        let info = infos.remove(&verification.id).map(|info| BackupInfo { verified: verification.ok, ..info });
+        Checked { info, verification }
+    };
+    let checked: Vec<_> = found.into_iter().map(with_info).collect();
     tell_checked(&checked, output)?;
     let all = AllChecked { ok: checked.iter().all(|one| one.verification.ok), backups: checked };
     match (id, all.backups.first()) {

@@ -66,11 +66,21 @@ define_names!(
 /// Number of rows of each table.
 pub type RowCounts = BTreeMap<String, u64>;
 
+/// How far the ledger goes: what must be there again after a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerHead {
+    /// Number of facts.
+    pub facts: u64,
+    /// Instant of the newest; `None` without facts.
+    pub newest: Option<DateTime<Utc>>,
+}
+
 /// What is written beside a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackupManifest {
-    /// Version of this form, 1.
+    /// Version of this form: 2, or 1 without `content` and `ledger`.
     pub format: u32,
     /// The backup.
     pub id: BackupId,
@@ -92,6 +102,13 @@ pub struct BackupManifest {
     pub sha256: String,
     /// Number of rows of each table.
     pub rows: RowCounts,
+    /// SHA-256 of the rows of each table, in hexadecimal: each row is a line with the SQL literals of its columns
+    /// in their declared order, with commas between them; rows are in the order of the primary key.
+    #[serde(default)]
+    pub content: BTreeMap<String, String>,
+    /// How far the ledger goes; `None` where there is none.
+    #[serde(default)]
+    pub ledger: Option<LedgerHead>,
 }
 
 /// A backup as it is listed.
@@ -104,6 +121,18 @@ pub struct BackupInfo {
     pub path: String,
     /// Whether it passed all checks when it was made, or now when it was verified.
     pub verified: bool,
+    /// The last drill; `None` when it never had one.
+    pub drill: Option<Drill>,
+}
+
+/// A restore that was tried in a place of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drill {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Whether everything was there and right.
+    pub ok: bool,
 }
 
 /// The result of checking a backup.

@@ -21,7 +21,9 @@ mod text;
 mod user;
 
 pub use achievement::{AchievementCategory, AchievementDefinition, AchievementId, AchievementRule, UserAchievement};
-pub use backup::{BackupId, BackupInfo, BackupKind, BackupManifest, RetentionPolicy, RowCounts, Verification};
+pub use backup::{
+    BackupId, BackupInfo, BackupKind, BackupManifest, Drill, LedgerHead, RetentionPolicy, RowCounts, Verification,
+};
 pub use calendar::{Calendar, TimeZone, Weekday};
 pub use category::Category;
 pub use challenge::{

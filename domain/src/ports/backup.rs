@@ -20,6 +20,12 @@ pub trait BackupService: Send + Sync {
     /// Returns `Missing` when there is no such backup. A backup that is damaged is a result, not an error.
     async fn verify(&self, id: &BackupId) -> StoreResult<Verification>;
 
+    /// Restores a backup into a place of its own, brings it to the present schema, checks every table, index and
+    /// derived number, and removes it again. The result is noted beside the backup.
+    ///
+    /// Returns `Missing` when there is no such backup. What the drill found is a result, not an error.
+    async fn drill(&self, id: &BackupId) -> StoreResult<Verification>;
+
     /// Replaces the database by a backup: verifies it, backs up the present state, swaps atomically.
     /// Interrupted anywhere, the next start finds the old or the new database whole.
     ///

@@ -1,5 +1,6 @@
 //! Connections of their own for copying a database and for looking into a copy.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -9,16 +10,21 @@ use std::time::Duration;
 use sea_orm::sqlx::ConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, RuntimeErr, Statement};
-use trivia_domain::model::RowCounts;
+use trivia_domain::model::{LedgerHead, RowCounts};
 use trivia_domain::{StoreError, StoreResult};
 
+use super::content::digest;
 use super::files::{corrupt, failed};
-use crate::database::row_counts;
+use crate::database::tables;
 use crate::error::translate;
+use crate::repository::rules;
 use crate::schema;
 
 /// Findings about one copy that are reported.
 const MOST_PROBLEMS: u32 = 20;
+
+/// The table of facts.
+const LEDGER: &str = "ledger";
 
 /// Makes SQLite look at every cell of a page whenever it loads one.
 const CELL_SIZES: &str = "cell_size_check";
@@ -27,6 +33,9 @@ const CELL_SIZES: &str = "cell_size_check";
 pub(super) struct Contents {
     pub(super) schema_version: String,
     pub(super) rows: RowCounts,
+    /// Digest of the rows of each table.
+    pub(super) content: BTreeMap<String, String>,
+    pub(super) ledger: Option<LedgerHead>,
     /// What integrity and foreign keys look like; empty when all is well.
     pub(super) problems: Vec<String>,
 }
@@ -114,7 +123,18 @@ async fn contents(connection: &DatabaseConnection, path: &Path) -> StoreResult<C
         );
         problems = lines(connection, path, &keys).await?;
     }
-    Ok(Contents { schema_version: schema::version(connection).await?, rows: row_counts(connection).await?, problems })
+    let (mut rows, mut content) = (RowCounts::new(), BTreeMap::new());
+    for table in tables(connection).await? {
+        let (number, digest) = digest(connection, path, &table).await?;
+        rows.insert(table.clone(), number);
+        content.insert(table, digest);
+    }
+    let schema_version = schema::version(connection).await?;
+    let ledger = match rows.get(LEDGER) {
+        Some(facts) => Some(LedgerHead { facts: *facts, newest: rules::newest_fact(connection).await? }),
+        None => None,
+    };
+    Ok(Contents { schema_version, rows, content, ledger, problems })
 }
 
 /// The column `line` of every row.

@@ -3,6 +3,7 @@
 //!
 //! A backup is three files: `<id>.db`, `<id>.sha256` with the digests of both others, and
 //! `<id>.json`, the manifest. The manifest comes last and goes first: without it there is no backup.
+//! After a drill there is a fourth, `<id>.drill`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
@@ -10,25 +11,30 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use trivia_domain::model::{BackupId, BackupInfo, BackupKind, BackupManifest};
+use trivia_domain::model::{BackupId, BackupInfo, BackupKind, BackupManifest, Drill};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::files::{
     Scratch, corrupt, create_dir, create_new, failed, measure, open_regular, read_limited, sha256, sync_dir, write_new,
 };
 
-/// Version of the form of a manifest.
-pub(super) const FORMAT: u32 = 1;
+/// Version of the form of a manifest; the first one is read as well.
+pub(super) const FORMAT: u32 = 2;
 const PREFIX: &str = "trivia_";
 const DRAFT: &str = ".tmp-";
 const LOCK: &str = ".lock";
 const COPY: &str = "db";
 const CHECKSUMS: &str = "sha256";
 const MANIFEST: &str = "json";
+const DRILL: &str = "drill";
+/// Where a drill takes place.
+const DRILL_PLACE: &str = ".drill-";
 /// Longest manifest that is read.
 const MANIFEST_LIMIT: u64 = 1 << 20;
 /// Longest file of checksums that is read.
 const CHECKSUMS_LIMIT: u64 = 1 << 12;
+/// Longest note of a drill that is read.
+const DRILL_LIMIT: u64 = 1 << 12;
 
 /// Where the backups are.
 #[derive(Debug, Clone)]
@@ -157,12 +163,45 @@ impl Directory {
         Ok(backups)
     }
 
-    fn info(&self, id: &BackupId) -> StoreResult<BackupInfo> {
+    /// What is known of a backup without looking into it.
+    pub(super) fn info(&self, id: &BackupId) -> StoreResult<BackupInfo> {
         let (manifest, json) = self.manifest(id)?;
         let path = self.copy(id);
         let whole = fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() == manifest.bytes);
         let verified = whole && self.checksum_problem(&manifest, &json)?.is_none();
-        Ok(BackupInfo { manifest, path: path.display().to_string(), verified })
+        Ok(BackupInfo { manifest, path: path.display().to_string(), verified, drill: self.last_drill(id)? })
+    }
+
+    /// The last drill of a backup. A note that cannot be read is none: it can be made again.
+    fn last_drill(&self, id: &BackupId) -> StoreResult<Option<Drill>> {
+        let note = read_limited(&self.file(id, DRILL), DRILL_LIMIT)?;
+        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
+    }
+
+    /// Notes what a drill found, in place of the one before.
+    pub(super) fn note_drill(&self, id: &BackupId, drill: Drill) -> StoreResult<()> {
+        let note = serde_json::to_vec(&drill).map_err(|error| StoreError::backend("noting a drill", error))?;
+        let place = self.drill_place()?;
+        write_new(&place.file(DRILL), &note)?;
+        let path = self.file(id, DRILL);
+        fs::rename(place.file(DRILL), &path).map_err(failed(&path))?;
+        sync_dir(&self.path)
+    }
+
+    /// A directory for a drill.
+    pub(super) fn drill_place(&self) -> StoreResult<Scratch> {
+        create_dir(&self.path)?;
+        let mut number = 1_u32;
+        let place = loop {
+            match Scratch::claim(self.path.join(format!("{DRILL_PLACE}{number}")))? {
+                Some(place) => break place,
+                None => number += 1,
+            }
+        };
+        if let Err(error) = place.sweep(|name| name.starts_with(DRILL_PLACE)) {
+            tracing::warn!(path = %self.path.display(), %error, "interrupted drills could not be removed");
+        }
+        Ok(place)
     }
 
     /// What is known of a backup, and the bytes that say it.
@@ -171,7 +210,7 @@ impl Directory {
         let json = read_limited(&path, MANIFEST_LIMIT)?.ok_or_else(|| StoreError::missing("backup", id))?;
         let manifest: BackupManifest =
             serde_json::from_slice(&json).map_err(|error| corrupt(&path, &format!("it is no manifest: {error}")))?;
-        if manifest.format != FORMAT {
+        if !(1..=FORMAT).contains(&manifest.format) {
             return Err(corrupt(&path, &format!("it has format {}, this program reads {FORMAT}", manifest.format)));
         }
         if manifest.id != *id || sequence_of(id.as_str()) != Some(manifest.sequence) {
@@ -215,7 +254,7 @@ impl Directory {
 
     /// Deletes backups, manifests first: one that is only half gone is not listed.
     pub(super) fn remove(&self, ids: &[BackupId]) -> StoreResult<()> {
-        for extensions in [&[MANIFEST][..], &[CHECKSUMS, COPY]] {
+        for extensions in [&[MANIFEST][..], &[CHECKSUMS, COPY, DRILL]] {
             for path in ids.iter().flat_map(|id| extensions.iter().map(|extension| self.file(id, extension))) {
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&path)(error)),

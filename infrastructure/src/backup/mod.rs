@@ -1,7 +1,9 @@
 //! Verified copies of a SQLite database, and the way back from them.
 
+mod content;
 mod copy;
 mod directory;
+mod drill;
 mod files;
 mod restore;
 mod verify;
@@ -105,13 +107,15 @@ impl SqliteBackups {
             bytes,
             sha256,
             rows: contents.rows,
+            content: contents.content,
+            ledger: contents.ledger,
         };
         let directory = self.directory.clone();
         blocking(move || {
             directory.publish(draft, &manifest)?;
             tracing::info!(backup = %manifest.id, bytes = manifest.bytes, "backup made");
             let path = directory.copy(&manifest.id).display().to_string();
-            Ok(BackupInfo { manifest, path, verified: true })
+            Ok(BackupInfo { manifest, path, verified: true, drill: None })
         })
         .await
     }
@@ -184,6 +188,10 @@ impl BackupService for SqliteBackups {
     async fn verify(&self, id: &BackupId) -> StoreResult<Verification> {
         let problems = inspect(&self.directory, id).await?.err().unwrap_or_default();
         Ok(Verification { id: id.clone(), ok: problems.is_empty(), problems })
+    }
+
+    async fn drill(&self, id: &BackupId) -> StoreResult<Verification> {
+        self.try_out(id).await
     }
 
     async fn restore(&self, id: &BackupId) -> StoreResult<RestoreReport> {

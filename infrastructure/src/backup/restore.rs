@@ -54,8 +54,9 @@ impl SqliteBackups {
             None => self.swap(id, live, staged).await?,
         };
         tracing::info!(backup = %id, "backup restored");
-        let path = self.directory.copy(id).display().to_string();
-        Ok(RestoreReport { restored: BackupInfo { manifest, path, verified: true }, previous })
+        let directory = self.directory.clone();
+        let restored = blocking(move || directory.info(&manifest.id)).await?;
+        Ok(RestoreReport { restored, previous })
     }
 
     /// The manifest of a backup that is whole and not newer than this program.
@@ -332,7 +333,7 @@ fn claim(live: &Path) -> StoreResult<Scratch> {
 }
 
 /// Copies a file to the disk and proves the copy.
-fn copy_exactly(source: &Path, target: &Path, digest: &str) -> StoreResult<()> {
+pub(super) fn copy_exactly(source: &Path, target: &Path, digest: &str) -> StoreResult<()> {
     let Some(mut from) = open_regular(source)? else { return Err(corrupt(source, "it is missing")) };
     let mut to = create_new(target)?;
     io::copy(&mut from, &mut to).and_then(|_| to.sync_all()).map_err(failed(target))?;

@@ -34,8 +34,8 @@ fn finding(error: StoreError) -> StoreResult<String> {
 }
 
 /// What is in a copy against what its manifest says.
-fn differences(contents: Contents, manifest: &BackupManifest) -> Vec<String> {
-    let Contents { schema_version, rows, mut problems } = contents;
+pub(super) fn differences(contents: Contents, manifest: &BackupManifest) -> Vec<String> {
+    let Contents { schema_version, rows, content, ledger, mut problems } = contents;
     if schema_version != manifest.schema_version {
         problems.push(format!("its schema is at {schema_version:?}, the manifest says {:?}", manifest.schema_version));
     }
@@ -47,6 +47,14 @@ fn differences(contents: Contents, manifest: &BackupManifest) -> Vec<String> {
             }
             Some(_) => {}
         }
+    }
+    for (table, expected) in &manifest.content {
+        if content.get(table).is_some_and(|found| found != expected) {
+            problems.push(format!("table {table} has other rows than the manifest says"));
+        }
+    }
+    if manifest.ledger.is_some() && manifest.ledger != ledger {
+        problems.push("the ledger ends elsewhere than the manifest says".to_owned());
     }
     for table in rows.keys().filter(|table| !manifest.rows.contains_key(*table)) {
         problems.push(format!("table {table} is not in the manifest"));

@@ -21,7 +21,7 @@ pub(crate) use monitor::Monitor;
 pub use options::{DatabaseOptions, DatabaseUrl, Durability};
 pub(crate) use projector::settle;
 pub(crate) use scope::Scope;
-pub(crate) use stats::row_counts;
+pub(crate) use stats::tables;
 pub(crate) use transaction::{Needs, Transaction, immediate};
 pub(crate) use watch::{Moment, Watch};
 pub(crate) use writer::Job;

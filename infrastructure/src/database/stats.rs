@@ -74,7 +74,7 @@ pub(super) async fn stats(core: &Arc<Core>) -> StoreResult<DatabaseStats> {
 }
 
 /// Number of rows of each table of the schema, by name.
-pub(crate) async fn row_counts(connection: &impl ConnectionTrait) -> StoreResult<BTreeMap<String, u64>> {
+async fn row_counts(connection: &impl ConnectionTrait) -> StoreResult<BTreeMap<String, u64>> {
     let mut counts = BTreeMap::new();
     for table in tables(connection).await? {
         let quoted = table.replace('"', "\"\"");
@@ -85,7 +85,7 @@ pub(crate) async fn row_counts(connection: &impl ConnectionTrait) -> StoreResult
 }
 
 /// Names of the tables of the schema.
-pub(super) async fn tables(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
+pub(crate) async fn tables(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
     let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     let statement = Statement::from_string(connection.get_database_backend(), tables);
     let rows = connection.query_all_raw(statement).await.during("listing tables")?;

@@ -17,7 +17,7 @@ pub(crate) mod erasing;
 pub(crate) mod moves;
 pub(crate) mod projection;
 mod rule_book;
-mod rules;
+pub(crate) mod rules;
 mod score_counts;
 mod together;
 

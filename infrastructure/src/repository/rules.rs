@@ -64,7 +64,7 @@ impl Repository {
 }
 
 /// When the newest fact was recorded.
-async fn newest_fact(connection: &impl ConnectionTrait) -> StoreResult<Option<DateTime<Utc>>> {
+pub(crate) async fn newest_fact(connection: &impl ConnectionTrait) -> StoreResult<Option<DateTime<Utc>>> {
     let newest: Vec<Option<DateTime<Utc>>> = ledger::Entity::find()
         .select_only()
         .column_as(ledger::Column::At.max(), "newest")

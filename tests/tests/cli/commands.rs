@@ -298,6 +298,35 @@ fn backups_are_made_listed_verified_and_pruned() {
 }
 
 #[test]
+fn a_drill_is_made_and_listed() {
+    let bench = Bench::ready();
+    let id = bench.json(["backup", "create"])["id"].as_str().unwrap().to_owned();
+    assert!(bench.run(["backup", "list"]).expect(0).stdout().contains("never"));
+    let one = bench.json(["backup", "verify", &id, "--drill"]);
+    assert_eq!((&one["ok"], &one["drill"]["ok"]), (&json!(true), &json!(true)));
+    let all = bench.json(["backup", "verify", "--drill"]);
+    assert!(all["backups"].as_array().unwrap().iter().all(|one| one["drill"]["ok"] == true), "{all:#}");
+    assert!(!bench.run(["backup", "list"]).expect(0).stdout().contains("never"));
+    bench.run(["backup", "verify", "none", "--drill"]).expect_error(1, &["none", "does not exist"]);
+}
+
+#[test]
+fn kinds_of_backups_are_kept_apart() {
+    let bench = Bench::ready();
+    for kind in ["manual", "daily", "manual", "weekly", "manual"] {
+        bench.json(["backup", "create", "--kind", kind]);
+    }
+    let prune = ["backup", "prune", "--keep", "9", "--keep-kind", "manual=1", "--keep-kind", "daily=0"];
+    assert_eq!(bench.json(prune)["deleted"].as_array().unwrap().len(), 3);
+    let kinds: Vec<_> =
+        bench.json(["backup", "list"]).as_array().unwrap().iter().map(|one| one["kind"].clone()).collect();
+    assert_eq!(kinds, ["manual", "weekly", "initial"]);
+    for wrong in ["manual", "monthly=1", "daily=few"] {
+        bench.run(["backup", "prune", "--keep-kind", wrong]).expect(2);
+    }
+}
+
+#[test]
 fn the_number_of_kept_backups_is_a_setting() {
     let bench = Bench::ready();
     bench.run(["backup", "create"]).expect(0);

@@ -44,8 +44,9 @@ fn l23_nothing_of_a_deleted_player_stays_in_the_file() {
     let others = bench.json(["leaderboard"])["entries"].clone();
     live(&bench, SOMEBODY);
     assert_eq!(files_with(&bench, SOMEBODY), ["data/trivia.db"], "the search finds nothing anyway");
-    let report = bench.json(["user", "delete", SOMEBODY, "--yes"]);
+    let report = bench.json(["user", "delete", SOMEBODY, "--yes", "--no-backup"]);
     assert_eq!((&report["deleted"], &report["missing"]), (&json!([SOMEBODY]), &json!([])));
+    assert_eq!(report["backup"], Value::Null);
     assert_eq!(files_with(&bench, SOMEBODY), Vec::<String>::new());
     bench.run(["user", "show", SOMEBODY]).expect_error(1, &["does not exist"]);
     bench.run(["export", "user", SOMEBODY]).expect_error(1, &["does not exist"]);
@@ -97,12 +98,19 @@ fn who_deletes_is_told_about_the_backups() {
     let bench = Bench::ready();
     live(&bench, "7");
     let text = bench.run(["user", "delete", "7", "--yes"]).expect(0).stdout();
-    for words in ["Deleted player 7.", "1 backup in data/backups", "brings nobody back", "backup prune --keep 1"] {
+    for words in [
+        "Deleted player 7.",
+        "was made first",
+        "2 backups in data/backups",
+        "brings nobody back",
+        "backup prune --keep 1",
+    ] {
         assert!(text.contains(words), "{words:?} is not in:\n{text}");
     }
     live(&bench, "8");
     fs::remove_dir_all(bench.path("data/backups")).unwrap();
-    assert_eq!(bench.run(["user", "delete", "8", "--yes"]).expect(0).stdout(), "Deleted player 8.\n");
+    let delete = ["user", "delete", "8", "--yes", "--no-backup"];
+    assert_eq!(bench.run(delete).expect(0).stdout(), "Deleted player 8.\n");
 }
 
 #[test]
@@ -149,6 +157,9 @@ fn two_players_become_one() {
     assert_eq!(report["profile"]["time_zone"], "Asia/Tokyo", "that of the one who stays");
     bench.run(["user", "show", "8"]).expect_error(1, &["user 8 does not exist"]);
     assert_eq!(bench.json(["stats"])["users_count"], 1);
+    // the way back
+    bench.run(["backup", "restore", report["backup"]["id"].as_str().unwrap()]).expect(0);
+    assert_eq!((profile(&bench, "7"), profile(&bench, "8")), (one, other));
 }
 
 #[test]

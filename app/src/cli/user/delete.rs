@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use trivia_domain::StoreError;
-use trivia_domain::model::{BackupId, UserId};
+use trivia_domain::model::{BackupId, BackupInfo, BackupKind, UserId};
 use trivia_domain::ports::{BackupService, Store};
 
 use crate::cli::{CommandResult, Verdict};
@@ -17,15 +17,20 @@ pub(in crate::cli) struct Args {
     /// The players' ids
     #[arg(required = true, value_name = "ID")]
     ids: Vec<UserId>,
-    /// Confirm that they may go; there is no way back
+    /// Confirm that they may go
     #[arg(long)]
     yes: bool,
+    /// Make no backup first: it would hold what is deleted
+    #[arg(long)]
+    no_backup: bool,
 }
 
 #[derive(Default, Serialize)]
 struct Report {
     deleted: Vec<UserId>,
     missing: Vec<UserId>,
+    /// The copy that was made first.
+    backup: Option<BackupInfo>,
     /// Copies from before, which may hold them still.
     backups: Vec<BackupId>,
 }
@@ -34,7 +39,17 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
     if !args.yes {
         return Err(Failure::unconfirmed("deleting players"));
     }
-    let (mut report, failed) = app.with_database(async |database| Ok(erase(database, &args.ids).await)).await?;
+    let (mut report, failed) = app
+        .with_database(async |database| {
+            let backup = if args.no_backup || !is_there(database, &args.ids).await? {
+                None
+            } else {
+                Some(app.backups().create(BackupKind::Manual, "before `user delete`").await?)
+            };
+            let (report, failed) = erase(database, &args.ids).await;
+            Ok((Report { backup, ..report }, failed))
+        })
+        .await?;
     for id in &report.deleted {
         writeln!(output, "Deleted player {id}.")?;
     }
@@ -43,7 +58,7 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
     }
     if !report.deleted.is_empty() {
         report.backups = app.backups().list().await?.into_iter().map(|info| info.manifest.id).collect();
-        tell_backups(app, report.backups.len(), output)?;
+        tell_backups(app, &report, output)?;
     }
     output.report(&report)?;
     if let Some(failure) = failed {
@@ -55,6 +70,16 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
         return Err(Failure::new(message, "check the ids; the other players of this call were deleted"));
     }
     Ok(Verdict::Good)
+}
+
+/// Whether one of these players exists.
+async fn is_there(store: &dyn Store, ids: &[UserId]) -> Result<bool, Failure> {
+    for id in ids {
+        if store.users().find(*id).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Deletes one after the other, up to the first one that cannot be deleted.
@@ -73,12 +98,15 @@ async fn erase(store: &dyn Store, ids: &[UserId]) -> (Report, Option<Failure>) {
     (report, None)
 }
 
-fn tell_backups(app: &App, backups: usize, output: &mut Output) -> Result<(), Failure> {
-    if backups == 0 {
+fn tell_backups(app: &App, report: &Report, output: &mut Output) -> Result<(), Failure> {
+    if report.backups.is_empty() {
         return Ok(());
     }
-    let (backups, dir) = (count(backups, "backup"), app.backup_dir().display());
+    if let Some(backup) = &report.backup {
+        writeln!(output, "\nBackup {} was made first.", backup.manifest.id)?;
+    }
+    let (backups, dir) = (count(report.backups.len(), "backup"), app.backup_dir().display());
     writeln!(output, "\n{backups} in {dir} may still hold what was deleted.")?;
-    writeln!(output, "Restoring one over this database brings nobody back.")?;
+    writeln!(output, "Restoring one over this database brings nobody back; into another place it does.")?;
     writeln!(output, "To remove the copies too: `trivia-db backup create`, then `trivia-db backup prune --keep 1`.")
 }

@@ -1,8 +1,8 @@
 //! `user merge`: two players who are one person.
 
 use serde::Serialize;
-use trivia_domain::model::{UserId, UserProfile};
-use trivia_domain::ports::Store;
+use trivia_domain::model::{BackupInfo, BackupKind, UserId, UserProfile};
+use trivia_domain::ports::{BackupService, Store};
 
 use crate::cli::{CommandResult, Verdict};
 use crate::error::Failure;
@@ -15,7 +15,7 @@ pub(in crate::cli) struct Args {
     from: UserId,
     /// The player who stays and gets everything
     into: UserId,
-    /// Confirm that they may become one; there is no way back
+    /// Confirm that they may become one; a backup is made first
     #[arg(long)]
     yes: bool,
 }
@@ -25,6 +25,7 @@ struct Report {
     merged: UserId,
     into: UserId,
     profile: UserProfile,
+    backup: BackupInfo,
 }
 
 pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandResult {
@@ -32,10 +33,14 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
     if !yes {
         return Err(Failure::unconfirmed("merging two players"));
     }
-    let profile = app
+    let (profile, backup) = app
         .with_database(async |database| {
             let store: &dyn Store = database;
-            Ok(store.people().merge(from, into).await?)
+            // who is not there costs no backup
+            store.users().get(from).await?;
+            store.users().get(into).await?;
+            let backup = app.backups().create(BackupKind::Manual, "before `user merge`").await?;
+            Ok((store.people().merge(from, into).await?, backup))
         })
         .await?;
     writeln!(
@@ -46,6 +51,7 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
         profile.questions_correct,
         profile.accuracy()
     )?;
-    output.report(&Report { merged: from, into, profile })?;
+    writeln!(output, "The way back: `trivia-db backup restore {}`", backup.manifest.id)?;
+    output.report(&Report { merged: from, into, profile, backup })?;
     Ok(Verdict::Good)
 }
