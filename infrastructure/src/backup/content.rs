@@ -1,6 +1,7 @@
-//! What is in a table, as one digest: tables with equal rows have equal digests, wherever the rows lie in
-//! the file.
+//! What is in a copy: whether it is sound, and a digest of each table. Tables with equal rows have equal digests,
+//! wherever the rows lie in the file.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,15 +9,71 @@ use futures_util::TryStreamExt;
 use sea_orm::sqlx::{self, AssertSqlSafe};
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
 use sha2::{Digest, Sha256};
-use trivia_domain::StoreResult;
+use trivia_domain::model::{LedgerHead, RowCounts};
+use trivia_domain::{StoreError, StoreResult};
 
-use super::copy::lines;
-use super::files::hex;
+use super::copy::{close, connect_whole, lines};
+use super::files::{corrupt, hex};
+use crate::database::tables;
 use crate::error::translate;
+use crate::repository::rules;
+use crate::schema;
+
+/// Findings about one copy that are reported.
+const MOST_PROBLEMS: u32 = 20;
+/// The table of facts.
+const LEDGER: &str = "ledger";
+
+/// What is in a copy.
+pub(super) struct Contents {
+    pub(super) schema_version: String,
+    pub(super) rows: RowCounts,
+    /// Digest of the rows of each table.
+    pub(super) content: BTreeMap<String, String>,
+    pub(super) ledger: Option<LedgerHead>,
+    /// What integrity and foreign keys look like; empty when all is well.
+    pub(super) problems: Vec<String>,
+}
+
+/// Looks at everything in a copy that nobody writes to.
+pub(super) async fn examine(path: &Path) -> StoreResult<Contents> {
+    let connection = connect_whole(path).await?;
+    let contents = contents(&connection, path).await.map_err(|error| match error {
+        StoreError::Corrupt { reason, .. } => corrupt(path, &reason),
+        other => other,
+    });
+    close(connection, contents).await
+}
+
+async fn contents(connection: &DatabaseConnection, path: &Path) -> StoreResult<Contents> {
+    let pages = format!("SELECT integrity_check AS line FROM pragma_integrity_check LIMIT {MOST_PROBLEMS}");
+    let mut problems: Vec<String> = lines(connection, path, &pages).await?;
+    problems.retain(|line| line != "ok");
+    if problems.is_empty() {
+        // rows of a damaged file cannot be trusted any further
+        let keys = format!(
+            "SELECT 'row ' || COALESCE(rowid, '?') || ' of ' || \"table\" || ' refers to a row of ' || parent \
+             || ' that does not exist' AS line FROM pragma_foreign_key_check LIMIT {MOST_PROBLEMS}"
+        );
+        problems = lines(connection, path, &keys).await?;
+    }
+    let (mut rows, mut content) = (RowCounts::new(), BTreeMap::new());
+    for table in tables(connection).await? {
+        let (number, digest) = digest(connection, path, &table).await?;
+        rows.insert(table.clone(), number);
+        content.insert(table, digest);
+    }
+    let schema_version = schema::version(connection).await?;
+    let ledger = match rows.get(LEDGER) {
+        Some(facts) => Some(LedgerHead { facts: *facts, newest: rules::newest_fact(connection).await? }),
+        None => None,
+    };
+    Ok(Contents { schema_version, rows, content, ledger, problems })
+}
 
 /// The number of rows of a table, and the SHA-256 over them in the order of the primary key: each row is a line
 /// with the SQL literals of its columns in their declared order, with commas between them.
-pub(super) async fn digest(connection: &DatabaseConnection, path: &Path, table: &str) -> StoreResult<(u64, String)> {
+async fn digest(connection: &DatabaseConnection, path: &Path, table: &str) -> StoreResult<(u64, String)> {
     let columns = names(connection, path, table, "1 ORDER BY cid").await?;
     let mut key = names(connection, path, table, "pk > 0 ORDER BY pk").await?;
     if key.is_empty() {

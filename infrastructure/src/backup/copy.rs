@@ -1,6 +1,5 @@
-//! Connections of their own for copying a database and for looking into a copy.
+//! Connections of their own to a database and to copies of it, and the copying.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -10,35 +9,13 @@ use std::time::Duration;
 use sea_orm::sqlx::ConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, RuntimeErr, Statement};
-use trivia_domain::model::{LedgerHead, RowCounts};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::content::digest;
 use super::files::{corrupt, failed};
-use crate::database::tables;
 use crate::error::translate;
-use crate::repository::rules;
-use crate::schema;
-
-/// Findings about one copy that are reported.
-const MOST_PROBLEMS: u32 = 20;
-
-/// The table of facts.
-const LEDGER: &str = "ledger";
 
 /// Makes SQLite look at every cell of a page whenever it loads one.
 const CELL_SIZES: &str = "cell_size_check";
-
-/// What is in a copy.
-pub(super) struct Contents {
-    pub(super) schema_version: String,
-    pub(super) rows: RowCounts,
-    /// Digest of the rows of each table.
-    pub(super) content: BTreeMap<String, String>,
-    pub(super) ledger: Option<LedgerHead>,
-    /// What integrity and foreign keys look like; empty when all is well.
-    pub(super) problems: Vec<String>,
-}
 
 /// A connection to a database that others may use. The caller closes it.
 pub(super) async fn connect_live(path: &Path, busy_timeout: Duration) -> StoreResult<DatabaseConnection> {
@@ -91,50 +68,19 @@ pub(super) async fn vacuum_into(source: &DatabaseConnection, name: &Path, target
     })
 }
 
-/// A connection to a copy that nobody writes to. The caller closes it.
+/// A connection to a copy that nobody writes to; it leaves nothing beside it. The caller closes it.
 pub(super) async fn connect_copy(path: &Path) -> StoreResult<DatabaseConnection> {
     connect(path, unchanging().pragma(CELL_SIZES, "ON")).await
 }
 
+/// The same to look at everything: the integrity check looks at every cell itself, and at the pages of indexes
+/// in random order.
+pub(super) async fn connect_whole(path: &Path) -> StoreResult<DatabaseConnection> {
+    connect(path, unchanging().pragma("cache_size", "-64000")).await
+}
+
 fn unchanging() -> SqliteConnectOptions {
     SqliteConnectOptions::new().read_only(true).immutable(true)
-}
-
-/// Reads a copy that nobody writes to; leaves nothing beside it.
-pub(super) async fn examine(path: &Path) -> StoreResult<Contents> {
-    // the integrity check looks at every cell itself, and at the pages of indexes in random order
-    let connection = connect(path, unchanging().pragma("cache_size", "-64000")).await?;
-    let contents = contents(&connection, path).await.map_err(|error| match error {
-        StoreError::Corrupt { reason, .. } => corrupt(path, &reason),
-        other => other,
-    });
-    close(connection, contents).await
-}
-
-async fn contents(connection: &DatabaseConnection, path: &Path) -> StoreResult<Contents> {
-    let pages = format!("SELECT integrity_check AS line FROM pragma_integrity_check LIMIT {MOST_PROBLEMS}");
-    let mut problems: Vec<String> = lines(connection, path, &pages).await?;
-    problems.retain(|line| line != "ok");
-    if problems.is_empty() {
-        // rows of a damaged file cannot be trusted any further
-        let keys = format!(
-            "SELECT 'row ' || COALESCE(rowid, '?') || ' of ' || \"table\" || ' refers to a row of ' || parent \
-             || ' that does not exist' AS line FROM pragma_foreign_key_check LIMIT {MOST_PROBLEMS}"
-        );
-        problems = lines(connection, path, &keys).await?;
-    }
-    let (mut rows, mut content) = (RowCounts::new(), BTreeMap::new());
-    for table in tables(connection).await? {
-        let (number, digest) = digest(connection, path, &table).await?;
-        rows.insert(table.clone(), number);
-        content.insert(table, digest);
-    }
-    let schema_version = schema::version(connection).await?;
-    let ledger = match rows.get(LEDGER) {
-        Some(facts) => Some(LedgerHead { facts: *facts, newest: rules::newest_fact(connection).await? }),
-        None => None,
-    };
-    Ok(Contents { schema_version, rows, content, ledger, problems })
 }
 
 /// The column `line` of every row.

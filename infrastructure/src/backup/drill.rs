@@ -7,7 +7,7 @@ use trivia_domain::ports::{CheckOutcome, MaintenancePort};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::SqliteBackups;
-use super::copy::examine;
+use super::content::examine;
 use super::files::{Scratch, blocking};
 use super::restore::copy_exactly;
 use super::verify::{differences, inspect};

@@ -23,7 +23,8 @@ use trivia_domain::model::{
 use trivia_domain::ports::{BackupService, Clock, RestoreReport};
 use trivia_domain::{StoreError, StoreResult};
 
-use self::copy::{close, connect_live, examine, vacuum_into};
+use self::content::examine;
+use self::copy::{close, connect_live, vacuum_into};
 use self::directory::{Directory, FORMAT, name};
 use self::files::{blocking, corrupt, failed, seal};
 use self::verify::inspect;

@@ -3,7 +3,7 @@
 use trivia_domain::model::{BackupId, BackupManifest};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::copy::{Contents, examine};
+use super::content::{Contents, examine};
 use super::directory::Directory;
 use super::files::blocking;
 
