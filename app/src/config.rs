@@ -1,6 +1,7 @@
 //! The settings: flag before environment before file before default.
 
 use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use config::builder::DefaultState;
@@ -34,6 +35,10 @@ pub(crate) struct Settings {
     pub(crate) slow_ms: u64,
     /// Backups that `backup prune` keeps.
     pub(crate) keep_backups: usize,
+    /// Days for which `serve` keeps sessions after their end; 0 keeps them for ever.
+    pub(crate) keep_sessions_days: u32,
+    /// Where `serve` answers.
+    pub(crate) listen: SocketAddr,
     /// Form of the logs.
     pub(crate) log_format: LogFormat,
 }
@@ -49,6 +54,9 @@ impl Default for Settings {
             projection_delay_ms: 30_000,
             slow_ms: 5_000,
             keep_backups: 30,
+            keep_sessions_days: 90,
+            // nobody else should see it without being asked
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)),
             log_format: LogFormat::Text,
         }
     }
@@ -175,6 +183,14 @@ mod tests {
         let read = settings(&[("TRIVIA_READERS", "9"), ("TRIVIA_DURABILITY", "normal"), ("TRIVIA_LOG_FORMAT", "")]);
         let expected = Settings { readers: 9, durability: DurabilitySetting::Normal, ..Settings::default() };
         assert_eq!(read.unwrap(), expected);
+    }
+
+    #[test]
+    fn an_address_to_listen_at_is_read() {
+        assert!(Settings::default().listen.ip().is_loopback());
+        assert_eq!(settings(&[("TRIVIA_LISTEN", "[::1]:0")]).unwrap().listen, "[::1]:0".parse().unwrap());
+        let error = settings(&[("TRIVIA_LISTEN", "here")]).unwrap_err().text();
+        assert!(error.contains("listen"), "{error}");
     }
 
     #[test]

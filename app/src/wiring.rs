@@ -1,26 +1,35 @@
 //! The only place that names adapters: settings in, ports out.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use chrono::TimeDelta;
 use trivia_domain::StoreResult;
+use trivia_domain::model::RetentionPolicy;
 use trivia_domain::ports::{BackupService, Clock, MaintenancePort, RandomSource};
 use trivia_infrastructure::schema::{self, SchemaStatus};
 use trivia_infrastructure::{
-    Database, DatabaseOptions, DatabaseUrl, Durability, SqliteBackups, SystemClock, SystemRandom,
+    Database, DatabaseOptions, DatabaseUrl, Durability, SchedulePolicy, Scheduler, SchedulerLock, SchedulerPorts,
+    SqliteBackups, SystemClock, SystemRandom,
 };
 
 use crate::config::{DurabilitySetting, Settings};
 use crate::error::Failure;
+use crate::server::site::SchemaProbe;
 
 /// What commands work with.
 #[derive(Clone)]
 pub(crate) struct App {
     options: DatabaseOptions,
     backup_dir: PathBuf,
-    /// Backups that `backup prune` keeps.
-    pub(crate) keep_backups: usize,
+    keep_backups: usize,
+    keep_sessions: Option<TimeDelta>,
+    /// Where `serve` answers.
+    pub(crate) listen: SocketAddr,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
     /// Chance.
@@ -46,6 +55,10 @@ impl App {
             options,
             backup_dir,
             keep_backups: settings.keep_backups,
+            keep_sessions: Some(settings.keep_sessions_days)
+                .filter(|days| *days > 0)
+                .map(|days| TimeDelta::days(days.into())),
+            listen: settings.listen,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
         })
@@ -118,6 +131,32 @@ impl App {
         SqliteBackups::new(self.options.clone(), self.backup_dir.clone(), Arc::clone(&self.clock))
     }
 
+    /// Which backups are kept when nobody says anything else.
+    pub(crate) fn retention(&self) -> RetentionPolicy {
+        RetentionPolicy { keep: self.keep_backups, per_kind: BTreeMap::new() }
+    }
+
+    /// The right to be the one server of the database.
+    pub(crate) async fn server_lock(&self) -> StoreResult<SchedulerLock> {
+        SchedulerLock::take(&self.options.url, self.clock.now()).await
+    }
+
+    /// Looks after a database that this process has open.
+    pub(crate) fn scheduler(&self, database: &Database) -> Scheduler {
+        let ports = SchedulerPorts {
+            store: Arc::new(database.clone()),
+            maintenance: Arc::new(database.clone()),
+            backups: Arc::new(SqliteBackups::attached(database, self.backup_dir.clone())),
+            clock: Arc::clone(&self.clock),
+        };
+        let policy = SchedulePolicy {
+            retention: self.retention(),
+            keep_sessions: self.keep_sessions,
+            ..SchedulePolicy::default()
+        };
+        Scheduler::new(ports, policy)
+    }
+
     /// Which migrations were applied and which were not.
     pub(crate) async fn schema_status(&self) -> StoreResult<SchemaStatus> {
         schema::status(&self.options).await
@@ -136,5 +175,12 @@ impl App {
     /// Drops everything and applies all migrations.
     pub(crate) async fn migrate_fresh(&self) -> StoreResult<Vec<String>> {
         schema::fresh(&self.options).await
+    }
+}
+
+#[async_trait]
+impl SchemaProbe for App {
+    async fn is_current(&self) -> StoreResult<bool> {
+        Ok(self.schema_status().await?.pending.is_empty())
     }
 }

@@ -158,6 +158,24 @@ impl StoreError {
         Self::Backend { context: context.into(), source: source.into() }
     }
 
+    /// Its kind in one word, for figures and logs.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Conflict { .. } => "conflict",
+            Self::Missing { .. } => "missing",
+            Self::Invalid { .. } => "invalid",
+            Self::Refused(_) => "refused",
+            Self::Busy { .. } => "busy",
+            Self::Corrupt { .. } => "corrupt",
+            Self::ReadOnly { .. } => "read_only",
+            Self::DiskFull { .. } => "disk_full",
+            Self::Incompatible { .. } => "incompatible",
+            Self::OutcomeUnknown { .. } => "outcome_unknown",
+            Self::Backend { .. } => "backend",
+        }
+    }
+
     /// The next step for a person who sees this error.
     #[must_use]
     pub fn hint(&self) -> &'static str {

@@ -2,7 +2,7 @@
 //!
 //! Start with [`Database::open`]; it is a [`Store`](trivia_domain::ports::Store) and a
 //! [`MaintenancePort`](trivia_domain::ports::MaintenancePort). [`SqliteBackups`] looks after copies,
-//! [`schema`] after versions.
+//! [`schema`] after versions, and a [`Scheduler`] does what has to be done regularly.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -29,9 +29,11 @@ mod error;
 mod random;
 mod read_model;
 mod repository;
+mod scheduler;
 pub mod schema;
 
 pub use backup::SqliteBackups;
 pub use clock::SystemClock;
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Durability};
 pub use random::SystemRandom;
+pub use scheduler::{Attempt, SchedulePolicy, Scheduler, SchedulerLock, SchedulerPorts, TaskStatus};

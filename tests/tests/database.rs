@@ -11,9 +11,9 @@ use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 use trivia_domain::StoreError;
 use trivia_domain::memory::{ManualClock, SeededRandom};
-use trivia_domain::model::UserId;
-use trivia_domain::ports::{HealthCheck, MaintenancePort, Repositories};
-use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, Durability, schema};
+use trivia_domain::model::{Task, TaskRecord, UserId};
+use trivia_domain::ports::{Clock, HealthCheck, HealthStatus, MaintenancePort, Repositories};
+use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, Durability, SchedulerLock, schema};
 
 /// The directory of a database, whose numbers must follow from its ledger in the end.
 struct Home(TempDir);
@@ -67,6 +67,15 @@ async fn durability_is_what_was_asked_for() {
     }
 }
 
+#[tokio::test]
+async fn a_backup_directory_that_cannot_be_read_hides_no_figures() {
+    let (database, _, home) = open(|options| options.backup_dir = Some(options.url.path().join("below"))).await;
+    let stats = database.stats().await.unwrap();
+    assert_eq!((stats.last_backup, stats.users_count), (None, 0));
+    assert_eq!(check(&database, "backups").await.unwrap().status, HealthStatus::Warning);
+    drop(home);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn s22_three_hundred_callers_share_five_connections() {
     let (database, _, home) = open(|_| {}).await;
@@ -108,6 +117,7 @@ async fn a_busy_database_is_tried_again_then_reported_and_heals_by_itself() {
     assert_eq!(database.users().find(user(1)).await.unwrap(), None, "reads go on");
     let stats = database.stats().await.unwrap();
     assert_eq!((stats.pool.busy_retries, stats.error_count), (4, 1));
+    assert_eq!((stats.errors_by_kind["busy"], stats.errors_by_kind.values().sum()), (1, 1));
     assert_eq!(errors(&database).await.reason, "1 without an hour of rest");
     // S27: old errors do not count for ever
     clock.advance(TimeDelta::hours(2));
@@ -121,8 +131,85 @@ async fn a_busy_database_is_tried_again_then_reported_and_heals_by_itself() {
 }
 
 async fn errors(database: &Database) -> HealthCheck {
-    let health = database.health().await;
-    health.checks.into_iter().find(|check| check.name == "errors").unwrap()
+    check(database, "errors").await.unwrap()
+}
+
+async fn check(database: &Database, name: &str) -> Option<HealthCheck> {
+    database.health().await.checks.into_iter().find(|check| check.name == name)
+}
+
+#[tokio::test]
+async fn what_came_of_tasks_is_remembered() {
+    let (database, clock, home) = open(|_| {}).await;
+    let mut expected = Task::ALL.map(TaskRecord::new);
+    assert_eq!(database.tasks().await.unwrap(), expected);
+    let attempts = [
+        (Task::DailyBackup, Ok("one")),
+        (Task::Scrub, Err("no")),
+        (Task::Scrub, Err("still no")),
+        (Task::DailyBackup, Err("full")),
+        (Task::Scrub, Ok("well again")),
+        (Task::DailyBackup, Err("read-only")),
+        (Task::ForgetSessions, Ok("")),
+        (Task::ForgetSessions, Ok("nothing")),
+    ];
+    for (task, outcome) in attempts {
+        clock.advance(TimeDelta::minutes(1));
+        let outcome = outcome.map(str::to_owned).map_err(str::to_owned);
+        database.note_task(task, clock.now(), outcome.clone()).await.unwrap();
+        // the same as in memory
+        expected.iter_mut().find(|record| record.task == task).unwrap().note(clock.now(), outcome);
+        assert_eq!(database.tasks().await.unwrap(), expected);
+    }
+    assert!(expected.iter().any(|record| record.failing.is_some()), "there is nothing to keep");
+    database.close().await.unwrap();
+    let options = DatabaseOptions::new(DatabaseUrl::of_file(home.path()));
+    let database = Database::open(options, clock, Arc::new(SeededRandom::new(1))).await.unwrap();
+    assert_eq!(database.tasks().await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn health_tells_which_tasks_fail_and_since_when() {
+    let (database, clock, _home) = open(|_| {}).await;
+    let healthy = check(&database, "tasks").await.unwrap();
+    assert_eq!((healthy.status, healthy.reason.as_str()), (HealthStatus::Healthy, "none fails; no server is running"));
+    for (minutes, reason) in [(5, "no space"), (60, "no space left")] {
+        clock.advance(TimeDelta::minutes(minutes));
+        database.note_task(Task::WeeklyBackup, clock.now(), Err(reason.to_owned())).await.unwrap();
+    }
+    let failing = check(&database, "weekly_backup").await.unwrap();
+    assert_eq!(failing.status, HealthStatus::Warning);
+    assert_eq!(failing.reason, "it fails since 2026-03-04 12:05:00 UTC: no space left");
+    assert!(failing.recommendation.contains("backup create"), "{failing:?}");
+    assert_eq!(check(&database, "tasks").await, None);
+    database.note_task(Task::WeeklyBackup, clock.now(), Ok(String::new())).await.unwrap();
+    assert_eq!(check(&database, "tasks").await.unwrap(), healthy);
+}
+
+#[tokio::test]
+async fn health_tells_what_is_late_only_while_a_server_should_do_it() {
+    let (database, clock, _home) = open(|_| {}).await;
+    let late = async || {
+        let checks = database.health().await.checks.into_iter();
+        let late = checks.filter(|check| check.reason.starts_with("it is due since"));
+        late.map(|check| (check.name, check.reason)).collect::<Vec<_>>()
+    };
+    for task in Task::ALL {
+        database.note_task(task, clock.now(), Ok(String::new())).await.unwrap();
+    }
+    clock.advance(TimeDelta::hours(2));
+    assert_eq!(late().await, [], "nobody promised to do it");
+    let lock = SchedulerLock::take(&database.options().url, clock.now()).await.unwrap();
+    clock.advance(TimeDelta::hours(1));
+    assert_eq!(late().await, [], "it has just started");
+    clock.advance(TimeDelta::microseconds(1));
+    let since = "it is due since 2026-03-04 14:00:00 UTC".to_owned();
+    assert_eq!(late().await, [("expire_sessions".to_owned(), since)]);
+    clock.advance(TimeDelta::hours(12));
+    let names: Vec<_> = late().await.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["daily_backup", "retention", "scrub", "expire_sessions", "forget_sessions"]);
+    drop(lock);
+    assert_eq!(late().await, []);
 }
 
 #[tokio::test]

@@ -288,6 +288,7 @@ async fn play(
     }
     store.play().advance(session.id, 0).await.unwrap();
     store.sessions().live(channel_id).await.unwrap();
+    store.sessions().list_live(Page::first(10)).await.unwrap();
     store.sessions().find(session.id).await.unwrap();
     store.play().finish(session.id).await.unwrap();
     let session = store.play().start_session(request).await.unwrap();

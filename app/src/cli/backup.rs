@@ -92,7 +92,7 @@ pub(super) async fn run(app: &App, command: &Command, output: &mut Output) -> Co
         Command::Verify { id, drill } => verify(&backups, id.as_ref(), *drill, output).await,
         Command::Restore { id } => restore(&backups, id, output).await,
         Command::Prune { keep, keep_kind, dry_run } => {
-            let keep = keep.unwrap_or(app.keep_backups);
+            let keep = keep.unwrap_or(app.retention().keep);
             let policy = RetentionPolicy { keep, per_kind: keep_kind.iter().copied().collect() };
             prune(&backups, &policy, *dry_run, output).await
         }

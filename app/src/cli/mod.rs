@@ -16,6 +16,7 @@ mod play;
 mod rebuild;
 mod reset;
 mod selftest;
+mod serve;
 mod simulate;
 mod stats;
 mod user;
@@ -102,6 +103,8 @@ enum Command {
     Stats,
     /// Say whether all is well and what to do (exit code 3 when critical, 0 with warnings)
     Health,
+    /// Do regularly what has to be done (backups, checks, clean-up), and answer health checks over HTTP
+    Serve(serve::Args),
     /// Put load on the database and prove that nothing is lost
     Simulate(simulate::Args),
     /// Show a whole life in ten steps on a scratch database: the place to start
@@ -142,14 +145,16 @@ pub(crate) fn run(cli: Cli, output: &mut Output) -> CommandResult {
     let settings = Settings::load(&cli.global.settings)?;
     // the accident of the demo is on purpose: its log would only alarm
     let quiet = matches!(cli.command, Command::Demo(_)) && cli.global.verbose == 0;
-    logging::start(if quiet { LevelFilter::OFF } else { cli.global.level() }, settings.log_format);
+    // what a server does is in its log only
+    let normal = if cli.command.is_server() { LevelFilter::INFO } else { LevelFilter::WARN };
+    logging::start(if quiet { LevelFilter::OFF } else { cli.global.level(normal) }, settings.log_format);
     let app = App::new(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::because("cannot start the runtime", "look at the limits of this user", error))?;
     let result = runtime.block_on(async {
-        let handles_interrupts = matches!(cli.command, Command::Play(_));
+        let handles_interrupts = matches!(cli.command, Command::Play(_)) || cli.command.is_server();
         tokio::select! {
             result = dispatch(&app, cli.command, output) => result,
             () = interrupted(), if !handles_interrupts => Err(Failure::Interrupted),
@@ -186,6 +191,7 @@ async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandRe
         Command::Rebuild => rebuild::run(app, output).await,
         Command::Stats => stats::run(app, output).await,
         Command::Health => health::run(app, output).await,
+        Command::Serve(args) => serve::run(app, &args, output).await,
         Command::Simulate(args) => simulate::run(app, &args, output).await,
         Command::Demo(args) => demo::run(app, &args, output).await,
         Command::Play(args) => play::run(app, &args, output).await,
@@ -193,11 +199,18 @@ async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandRe
     }
 }
 
+impl Command {
+    /// Whether it runs until somebody ends it.
+    fn is_server(&self) -> bool {
+        matches!(self, Self::Serve(args) if !args.once)
+    }
+}
+
 impl Global {
-    fn level(&self) -> LevelFilter {
+    fn level(&self, normal: LevelFilter) -> LevelFilter {
         match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::ERROR,
-            (false, 0) => LevelFilter::WARN,
+            (false, 0) => normal,
             (false, 1) => LevelFilter::INFO,
             (false, _) => LevelFilter::DEBUG,
         }

@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 
 use super::Tables;
 use crate::error::{StoreError, StoreResult};
-use crate::model::{ChannelId, GameSession, SessionId};
+use crate::model::{ChannelId, GameSession, Page, SessionId};
 use crate::ports::SessionRepository;
 
 #[async_trait]
@@ -19,6 +19,15 @@ impl SessionRepository for Tables {
     async fn live(&self, channel: ChannelId) -> StoreResult<Option<GameSession>> {
         let state = self.read();
         Ok(state.play.live.get(&channel).and_then(|id| state.play.sessions.get(id)).cloned())
+    }
+
+    async fn list_live(&self, page: Page) -> StoreResult<Vec<GameSession>> {
+        let state = self.read();
+        let mut live: Vec<_> = state.play.live.iter().collect();
+        live.retain(|(channel, _)| page.after.is_none_or(|after| channel.get() > after));
+        live.sort_unstable_by_key(|(channel, _)| **channel);
+        let sessions = live.into_iter().take(page.limit as usize);
+        Ok(sessions.filter_map(|(_, id)| state.play.sessions.get(id)).cloned().collect())
     }
 
     async fn forget_ended(&self, before: DateTime<Utc>) -> StoreResult<u64> {

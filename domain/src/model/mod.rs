@@ -17,6 +17,7 @@ mod points;
 mod question;
 mod ranking;
 mod session;
+mod task;
 mod text;
 mod user;
 
@@ -42,6 +43,7 @@ pub use points::{Accuracy, Points, Tally};
 pub use question::{ContentKey, Given, Language, Question, QuestionBody, QuestionContent, QuestionKind, StemKey};
 pub use ranking::{Board, Closing, Cursor, LeaderboardEntry, LeaderboardPage, PeriodScore, Standing, WeeklyRanking};
 pub use session::{GameSession, SessionQuestion, SessionStatus, TimeLimit};
+pub use task::{Failing, Task, TaskRecord};
 pub(crate) use text::checked as checked_text;
 pub use text::{fold_identity, fold_match};
 pub use user::UserProfile;

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreResult;
-use crate::model::Drift;
+use crate::model::{Drift, Task, TaskRecord};
 
 /// Looking after a store.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -26,6 +26,13 @@ pub trait MaintenancePort: Send + Sync {
 
     /// Whether all is well, why not, and what to do.
     async fn health(&self) -> HealthReport;
+
+    /// What is known of each task, in the order of [`Task::ALL`].
+    async fn tasks(&self) -> StoreResult<Vec<TaskRecord>>;
+
+    /// Remembers an attempt at a task that began at an instant: what was done, or why it failed. See
+    /// [`TaskRecord::note`].
+    async fn note_task(&self, task: Task, at: DateTime<Utc>, outcome: Result<String, String>) -> StoreResult<()>;
 
     /// Finishes what is under way and closes all connections.
     async fn close(&self) -> StoreResult<()>;
@@ -74,6 +81,8 @@ pub struct DatabaseStats {
     pub max_pool_size: u32,
     /// Failed operations since the process started.
     pub error_count: u64,
+    /// The same by their kind: see [`StoreError::kind`](crate::StoreError::kind).
+    pub errors_by_kind: BTreeMap<String, u64>,
     /// When the last one failed.
     pub last_error_time: Option<DateTime<Utc>>,
     /// When integrity was last checked.

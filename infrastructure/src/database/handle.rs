@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use tokio::sync::{RwLock, mpsc};
 use trivia_domain::StoreResult;
-use trivia_domain::model::Drift;
+use trivia_domain::model::{Drift, Task, TaskRecord};
 use trivia_domain::ports::{
     AchievementRepository, ChallengeRepository, CheckOutcome, Clock, DatabaseStats, ErasedWork, HealthReport,
     MaintenancePort, PeoplePort, PlayPort, QuestionRepository, RandomSource, RankingRepository, Repositories,
@@ -14,7 +15,7 @@ use trivia_domain::ports::{
 
 use super::core::{Core, Pools};
 use super::writer::{self, Job};
-use super::{DatabaseOptions, Monitor, Scope, health, settle, stats};
+use super::{DatabaseOptions, Monitor, Scope, health, settle, stats, tasks};
 use crate::read_model::Whose;
 use crate::repository::{Repository, drift};
 
@@ -128,6 +129,14 @@ impl MaintenancePort for Database {
 
     async fn health(&self) -> HealthReport {
         health::health(&self.core).await
+    }
+
+    async fn tasks(&self) -> StoreResult<Vec<TaskRecord>> {
+        tasks::load(&*self.core.reader().await?).await
+    }
+
+    async fn note_task(&self, task: Task, at: DateTime<Utc>, outcome: Result<String, String>) -> StoreResult<()> {
+        tasks::note(&self.core, task, at, outcome).await
     }
 
     async fn close(&self) -> StoreResult<()> {

@@ -1,20 +1,21 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, Statement};
-use trivia_domain::model::Drift;
+use sea_orm::{ConnectionTrait, Statement};
+use trivia_domain::model::{Drift, Task, TaskRecord};
 use trivia_domain::ports::{CheckOutcome, HealthCheck, HealthReport, HealthStatus};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::connect::pragma;
 use super::core::Core;
 use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar, tables};
+use super::tasks;
 use super::transaction::{Needs, Transaction};
 use crate::entity::maintenance_runs;
 use crate::error::During;
 use crate::read_model::Effects;
 use crate::repository::drift;
+use crate::scheduler::{Holder, holder};
 
 /// Findings that one check reports.
 const MOST_PROBLEMS: usize = 100;
@@ -22,6 +23,8 @@ const MOST_PROBLEMS: usize = 100;
 const BACKUP_AGE: TimeDelta = TimeDelta::hours(24);
 /// The original asked for a check every 6 hours and complained after twice that.
 const CHECK_AGE: TimeDelta = TimeDelta::hours(12);
+/// How long after its time a task that nobody does is late, while there is a server that should do it.
+const TASK_GRACE: TimeDelta = TimeDelta::hours(1);
 /// Errors in a row, each less than an hour after the one before, that are too many.
 const MANY_ERRORS: u64 = 50;
 
@@ -119,19 +122,9 @@ async fn remember(core: &Arc<Core>, outcome: &CheckOutcome) -> StoreResult<()> {
             CheckOutcome::Ok | CheckOutcome::CouldNotCheck { .. } => String::new(),
         },
     };
-    let replace = OnConflict::column(maintenance_runs::Column::Task)
-        .update_columns([
-            maintenance_runs::Column::RanAt,
-            maintenance_runs::Column::Ok,
-            maintenance_runs::Column::Detail,
-        ])
-        .to_owned();
     let transaction = Transaction::begin(core, "remembering a check", Needs::Nothing, Effects::NONE).await?;
-    maintenance_runs::Entity::insert(row.into_active_model())
-        .on_conflict(replace)
-        .exec_without_returning(&*transaction)
-        .await
-        .during("remembering a check")?;
+    let columns = [maintenance_runs::Column::RanAt, maintenance_runs::Column::Ok, maintenance_runs::Column::Detail];
+    tasks::put(&*transaction, row, &columns).await?;
     transaction.commit().await
 }
 
@@ -159,6 +152,10 @@ pub(super) async fn health(core: &Core) -> HealthReport {
         Ok(check) => check,
         Err(error) => finding("questions", HealthStatus::Warning, &error.to_string(), error.hint()),
     });
+    match task_checks(core, now).await {
+        Ok(found) => checks.extend(found),
+        Err(error) => checks.push(finding("tasks", HealthStatus::Warning, &error.to_string(), error.hint())),
+    }
     HealthReport::of(checks)
 }
 
@@ -237,4 +234,48 @@ async fn questions(core: &Core) -> StoreResult<HealthCheck> {
     } else {
         well("questions", &format!("{number} to pick from"))
     })
+}
+
+/// One check for each task that fails or is late; one for all when there is none.
+async fn task_checks(core: &Core, now: DateTime<Utc>) -> StoreResult<Vec<HealthCheck>> {
+    let records = tasks::load(&*core.reader().await?).await?;
+    let server = holder(&core.options.url);
+    let checks: Vec<_> = records.iter().filter_map(|record| task_check(record, server.as_ref(), now)).collect();
+    if !checks.is_empty() {
+        return Ok(checks);
+    }
+    Ok(vec![match server {
+        Some(Holder { pid: Some(pid), .. }) => well("tasks", &format!("process {pid} does them in time")),
+        Some(_) => well("tasks", "a server does them in time"),
+        None => well("tasks", "none fails; no server is running"),
+    }])
+}
+
+fn task_check(record: &TaskRecord, server: Option<&Holder>, now: DateTime<Utc>) -> Option<HealthCheck> {
+    let name = record.task.as_str();
+    if let Some(failing) = &record.failing {
+        let since = failing.since.format("%F %T UTC");
+        let reason = format!("it fails since {since}: {}", failing.reason);
+        return Some(finding(name, HealthStatus::Warning, &reason, remedy(record.task)));
+    }
+    // a server that has just started has not had the time yet
+    let begun = server?.since?;
+    let due_at = record.done_at.map_or(begun, |at| record.task.due_at(Some(at), now).max(begun));
+    (now - due_at > TASK_GRACE).then(|| {
+        let reason = format!("it is due since {}", due_at.format("%F %T UTC"));
+        finding(name, HealthStatus::Warning, &reason, "look into the log of `trivia-db serve`, and start it again")
+    })
+}
+
+/// What to do about a task that fails; a server tries it again by itself.
+const fn remedy(task: Task) -> &'static str {
+    match task {
+        Task::DailyBackup | Task::WeeklyBackup => {
+            "see that the backup directory can be written and has space, then run `trivia-db backup create`"
+        }
+        Task::Retention => "see that the backup directory can be written, then run `trivia-db backup prune`",
+        Task::VerifyBackups => "run `trivia-db backup verify`; make a new backup when one is damaged",
+        Task::Scrub => "run `trivia-db check`",
+        Task::ExpireSessions | Task::ForgetSessions => "look at the reason, then run `trivia-db serve --once`",
+    }
 }

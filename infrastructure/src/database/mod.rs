@@ -10,6 +10,7 @@ mod projector;
 mod retry;
 mod scope;
 mod stats;
+mod tasks;
 mod transaction;
 mod watch;
 mod writer;

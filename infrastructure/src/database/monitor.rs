@@ -1,17 +1,23 @@
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use trivia_domain::{StoreError, StoreResult};
+use trivia_domain::StoreResult;
 
 /// Errors older than this no longer count against health.
 const ERROR_MEMORY: TimeDelta = TimeDelta::hours(1);
+
+/// Kinds of failures of the backend; all others are mistakes of a caller.
+const OURS: [&str; 6] = ["busy", "corrupt", "read_only", "disk_full", "outcome_unknown", "backend"];
 
 /// What has happened on the connections since the process started.
 #[derive(Debug)]
 pub(crate) struct Monitor {
     slow_after: Duration,
     errors: AtomicU64,
+    by_kind: Mutex<BTreeMap<&'static str, u64>>,
     recent_errors: AtomicU64,
     last_error_micros: AtomicI64,
     slow: AtomicU64,
@@ -23,6 +29,7 @@ impl Monitor {
         Self {
             slow_after,
             errors: AtomicU64::new(0),
+            by_kind: Mutex::new(BTreeMap::new()),
             recent_errors: AtomicU64::new(0),
             last_error_micros: AtomicI64::new(i64::MIN),
             slow: AtomicU64::new(0),
@@ -33,16 +40,7 @@ impl Monitor {
     /// Counts a failure of the backend; a caller's mistake is none.
     pub(crate) fn observe<T>(&self, result: &StoreResult<T>, now: impl FnOnce() -> DateTime<Utc>) {
         let Err(error) = result else { return };
-        let is_ours = matches!(
-            error,
-            StoreError::Busy { .. }
-                | StoreError::Corrupt { .. }
-                | StoreError::ReadOnly { .. }
-                | StoreError::DiskFull { .. }
-                | StoreError::OutcomeUnknown { .. }
-                | StoreError::Backend { .. }
-        );
-        if is_ours {
+        if OURS.contains(&error.kind()) {
             let now = now();
             if self.last_error().is_none_or(|last| now - last > ERROR_MEMORY) {
                 self.recent_errors.store(0, Ordering::Relaxed);
@@ -50,6 +48,7 @@ impl Monitor {
             self.last_error_micros.store(now.timestamp_micros(), Ordering::Relaxed);
             self.recent_errors.fetch_add(1, Ordering::Relaxed);
             self.errors.fetch_add(1, Ordering::Relaxed);
+            *self.kinds().entry(error.kind()).or_default() += 1;
             tracing::error!(error = %error, "database operation failed");
         }
     }
@@ -69,6 +68,16 @@ impl Monitor {
 
     pub(crate) fn errors(&self) -> u64 {
         self.errors.load(Ordering::Relaxed)
+    }
+
+    /// The same by their kind; those that did not happen are there, too.
+    pub(crate) fn errors_by_kind(&self) -> BTreeMap<String, u64> {
+        let kinds = self.kinds();
+        OURS.into_iter().map(|kind| (kind.to_owned(), kinds.get(kind).copied().unwrap_or(0))).collect()
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        self.by_kind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Errors of a run of errors with less than an hour between two of them; 0 when the last is older.

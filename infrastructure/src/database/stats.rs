@@ -50,9 +50,14 @@ pub(super) async fn stats(core: &Arc<Core>) -> StoreResult<DatabaseStats> {
         connection_pool_size: idle,
         max_pool_size: readers + 1,
         error_count: monitor.errors(),
+        errors_by_kind: monitor.errors_by_kind(),
         last_error_time: monitor.last_error(),
         last_integrity_check: last_run(reader, INTEGRITY_CHECK).await?.map(|run| run.ran_at),
-        last_backup: last_backup(core).await?,
+        // a backup directory that cannot be read is no reason to know nothing about the database
+        last_backup: last_backup(core).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the backups could not be looked at");
+            None
+        }),
         auto_backup_enabled: core.options.backup_dir.is_some(),
         journal_mode: pragma(reader, "journal_mode").await?,
         synchronous_mode: pragma(reader, "synchronous").await?.parse().unwrap_or(-1),

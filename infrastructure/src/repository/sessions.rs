@@ -2,8 +2,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
-use trivia_domain::model::{ChannelId, GameSession, SessionId};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use trivia_domain::model::{ChannelId, GameSession, Page, SessionId};
 use trivia_domain::ports::SessionRepository;
 use trivia_domain::{StoreError, StoreResult};
 
@@ -31,6 +31,20 @@ impl SessionRepository for Repository {
         let Some(row) = live.pop() else { return Ok(None) };
         let id = SessionId::new(row.session_id);
         Ok(load(&*snapshot, &BTreeSet::from([id])).await?.remove(&id))
+    }
+
+    async fn list_live(&self, page: Page) -> StoreResult<Vec<GameSession>> {
+        let snapshot = self.scope.snapshot("listing live sessions").await?;
+        let live = live_sessions::Entity::find()
+            .filter(live_sessions::Column::ChannelId.gt(page.after.unwrap_or(-1)))
+            .order_by_asc(live_sessions::Column::ChannelId)
+            .limit(u64::from(page.limit))
+            .all(&*snapshot)
+            .await
+            .during("listing live sessions")?;
+        let ids: Vec<_> = live.into_iter().map(|row| SessionId::new(row.session_id)).collect();
+        let mut sessions = load(&*snapshot, &ids.iter().copied().collect()).await?;
+        Ok(ids.iter().filter_map(|id| sessions.remove(id)).collect())
     }
 
     async fn forget_ended(&self, before: DateTime<Utc>) -> StoreResult<u64> {

@@ -102,6 +102,7 @@ macro_rules! contract_tests {
                 concurrent_advances_open_one_question,
                 finishing_twice_is_finishing_once,
                 expiring_needs_the_time_to_be_up,
+                live_sessions_are_listed_in_pages_in_order_of_their_channels,
                 s26_an_answer_does_not_lock_the_channel,
                 t9_channel_ids_zero_and_the_largest_work,
                 l16_s8_forgetting_sessions_changes_no_statistic,

@@ -26,6 +26,7 @@ pub(crate) async fn l15_reading_never_writes(game: Game) {
     store.achievements().progress(nobody).await.unwrap_err();
     store.sessions().find(SessionId::new(Uuid::from_u128(1))).await.unwrap();
     store.sessions().live(channel_id(404)).await.unwrap();
+    store.sessions().list_live(Page::first(10)).await.unwrap();
     store.questions().find(question_id(404)).await.unwrap();
     for seed in 0..10 {
         let pick = PickRequest { filter: QuestionFilter::default(), count: 5, exclude: Vec::new(), seed, scope: None };

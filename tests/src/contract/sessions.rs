@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use trivia_domain::model::{
-    ChallengeId, ChallengeKind, GameSession, Given, SessionId, SessionQuestion, SessionStatus, TimeLimit,
+    ChallengeId, ChallengeKind, GameSession, Given, Page, SessionId, SessionQuestion, SessionStatus, TimeLimit,
 };
 use trivia_domain::ports::{Clock, StartChallenge, StartSession};
 use trivia_domain::{Refusal, StoreResult};
@@ -277,6 +277,29 @@ pub(crate) async fn expiring_needs_the_time_to_be_up(game: Game) {
     assert_eq!(play.expire(session.id).await.unwrap(), expected);
     assert_eq!(play.finish(session.id).await.unwrap(), expected, "it is over");
     assert_eq!(game.session(session.id).await, expected);
+}
+
+pub(crate) async fn live_sessions_are_listed_in_pages_in_order_of_their_channels(game: Game) {
+    let host = game.user(1).await;
+    let ids = game.statements(2).await;
+    assert_eq!(game.store.sessions().list_live(Page::first(10)).await.unwrap(), []);
+    let mut live = Vec::new();
+    for channel in [i64::MAX, 3, 0, 7] {
+        live.push(game.start(channel, host, &ids).await);
+    }
+    game.store.play().finish(live[1].id).await.unwrap();
+    live.remove(1);
+    live.sort_by_key(|session| session.channel_id);
+    // one whose time is up is live until somebody ends it
+    game.wait(TimeDelta::hours(1));
+    let list = async |page| game.store.sessions().list_live(page).await.unwrap();
+    assert_eq!(list(Page::first(10)).await, live);
+    assert_eq!(list(Page::first(2)).await, live[..2]);
+    assert_eq!(list(Page::after(0, 1)).await, live[1..2]);
+    assert_eq!(list(Page::after(7, 10)).await, live[2..]);
+    assert_eq!(list(Page::after(i64::MAX, 10)).await, []);
+    game.store.play().expire(live[0].id).await.unwrap();
+    assert_eq!(list(Page::first(10)).await, live[1..]);
 }
 
 pub(crate) async fn s26_an_answer_does_not_lock_the_channel(game: Game) {

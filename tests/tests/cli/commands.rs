@@ -419,6 +419,8 @@ fn wrong_usage_is_exit_code_2() {
         &["backup", "create", "--kind", "initial"],
         &["play", "--difficulty", "impossible"],
         &["stats", "-v", "-q"],
+        &["serve", "--listen", "here"],
+        &["serve", "--once", "--listen", "127.0.0.1:0"],
         &["import"],
         &["completions", "cmd.exe"],
     ] {

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::bench::{Bench, Ended, alter, connect, program};
 
 /// Commands that need a database.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &["stats"],
     &["check"],
     &["leaderboard"],
@@ -26,6 +26,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["achievements", "retire", "hot_streak", "--yes"],
     &["calendar"],
     &["simulate"],
+    &["serve", "--once"],
     &["play"],
     &["play", "--challenge", "daily"],
     &["migrate", "status"],

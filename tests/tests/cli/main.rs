@@ -7,4 +7,5 @@ mod faults;
 mod games;
 mod people;
 mod rules;
+mod serve;
 mod settings;
