@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
-use trivia_domain::model::{BackupKind, Page, RetentionPolicy, Task, TaskRecord};
+use trivia_domain::model::{BackupKind, Page, RetentionPolicy, Task, TaskRecord, Verification};
 use trivia_domain::ports::{BackupService, CheckOutcome, Clock, MaintenancePort, Store};
 use trivia_domain::{Refusal, StoreError, StoreResult};
 
@@ -248,14 +248,19 @@ impl Scheduler {
         Ok(self.ports.backups.create(kind, REASON).await?.manifest.id.to_string())
     }
 
+    /// Looks at all backups, and tries the newest one out.
     async fn verify_backups(&self) -> StoreResult<String> {
+        let backups = &self.ports.backups;
         let mut good = 0;
-        for backup in self.ports.backups.list().await? {
-            match self.ports.backups.verify(&backup.manifest.id).await {
+        for (at, backup) in backups.list().await?.into_iter().enumerate() {
+            let id = &backup.manifest.id;
+            match if at == 0 { backups.drill(id).await } else { backups.verify(id).await } {
                 Ok(verification) if verification.ok => good += 1,
-                Ok(verification) => {
-                    let reason = verification.problems.into_iter().next().unwrap_or_default();
-                    return Err(StoreError::Corrupt { what: format!("backup {}", verification.id), reason });
+                Ok(Verification { problems, .. }) => {
+                    // not what they say: it may name a person
+                    let reason =
+                        format!("{} problems; `trivia-db backup verify {id} --drill` says which", problems.len());
+                    return Err(StoreError::Corrupt { what: format!("backup {id}"), reason });
                 }
                 // deleted since it was listed
                 Err(StoreError::Missing { .. }) => {}

@@ -17,6 +17,7 @@ struct World {
     kept: Vec<usize>,
     disk_is_full: bool,
     damaged: bool,
+    drills: Vec<BackupId>,
     check: Option<CheckOutcome>,
     /// Calls that find the store busy.
     busy: u32,
@@ -105,11 +106,15 @@ impl Bench {
         });
         port.expect_list().returning(|| Ok(vec![backup(BackupKind::Daily), backup(BackupKind::Weekly)]));
         let world = self.world.clone();
-        port.expect_verify().returning(move |id| {
-            let problems: Vec<_> =
-                world.lock().unwrap().damaged.then(|| "a flipped bit".to_owned()).into_iter().collect();
+        let found = move |id: &BackupId, is_drill: bool| {
+            let mut world = world.lock().unwrap();
+            world.drills.extend(is_drill.then(|| id.clone()));
+            let problems: Vec<_> = world.damaged.then(|| "users 7: a flipped bit".to_owned()).into_iter().collect();
             Ok(Verification { id: id.clone(), ok: problems.is_empty(), problems })
-        });
+        };
+        let verified = found.clone();
+        port.expect_verify().returning(move |id| verified(id, false));
+        port.expect_drill().returning(move |id| found(id, true));
         port
     }
 
@@ -302,7 +307,9 @@ async fn what_checks_find_fails_and_names_nobody() {
     bench.world().check = Some(CheckOutcome::Bad { problems: vec!["users 7: total_points is 1".to_owned()] });
     tick(&bench.start()).await;
     let reason = |task| bench.record(task).failing.unwrap().reason;
-    assert_eq!(reason(Task::VerifyBackups), "backup daily_1 is damaged: a flipped bit");
+    assert!(reason(Task::VerifyBackups).starts_with("backup daily_1 is damaged: 1 problems"));
+    assert!(!reason(Task::VerifyBackups).contains("users 7"));
+    assert_eq!(bench.world().drills.iter().map(BackupId::as_str).collect::<Vec<_>>(), ["daily_1"], "the newest");
     assert_eq!(reason(Task::Scrub), "the database is damaged: the check found 1 problems");
     // L27: it may be whole
     bench.world().check = Some(CheckOutcome::CouldNotCheck { reason: "it is locked".to_owned() });
