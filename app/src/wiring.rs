@@ -14,7 +14,7 @@ use trivia_domain::ports::{BackupService, Clock, MaintenancePort, RandomSource};
 use trivia_infrastructure::schema::{self, SchemaStatus};
 use trivia_infrastructure::{
     Database, DatabaseOptions, DatabaseUrl, Durability, SchedulePolicy, Scheduler, SchedulerLock, SchedulerPorts,
-    SqliteBackups, SystemClock, SystemRandom,
+    SqliteBackups, SqliteRecovery, SystemClock, SystemRandom,
 };
 
 use crate::config::{DurabilitySetting, Settings};
@@ -155,6 +155,11 @@ impl App {
             ..SchedulePolicy::default()
         };
         Scheduler::new(ports, policy)
+    }
+
+    /// Recovery of a database that this process has not open.
+    pub(crate) fn recovery(&self) -> SqliteRecovery {
+        SqliteRecovery::new(self.options.clone(), self.backup_dir.clone(), Arc::clone(&self.clock))
     }
 
     /// Which migrations were applied and which were not.

@@ -185,7 +185,7 @@ impl StoreError {
             Self::Invalid { .. } => "correct the value and try again; nothing was changed",
             Self::Refused(_) => "nothing was changed; the rules of the game decide",
             Self::Busy { .. } => "stop the other process or try again in a moment; nothing was changed",
-            Self::Corrupt { .. } => "do not write to it: copy the file, then restore a verified backup",
+            Self::Corrupt { .. } => "do not write to it; stop what uses it and run `trivia-db recover`",
             Self::ReadOnly { .. } => "give this user write permission, or choose another place",
             Self::DiskFull { .. } => "free some space and try again; nothing was changed",
             Self::Incompatible { .. } => "use a program of the matching version, or run `migrate up`",

@@ -38,6 +38,25 @@ pub(crate) fn is_busy(error: &DbErr) -> bool {
     sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
+/// Whether the data refuse a statement: a key, a check, a reference.
+pub(crate) fn is_constraint(error: &DbErr) -> bool {
+    // 20 is a value of the wrong kind
+    sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 19 | 20))
+}
+
+/// Whether an error about a file of our own says that its content is wrong, and not that it could not be
+/// looked at.
+pub(crate) fn is_damage(error: &StoreError) -> bool {
+    match error {
+        StoreError::Corrupt { .. } => true,
+        // 1 is said of a header with an unknown format, and of tables that are not there
+        StoreError::Backend { source, .. } => {
+            source.downcast_ref::<DbErr>().and_then(sqlite_code).is_some_and(|code| matches!(code & 0xff, 1))
+        }
+        _ => false,
+    }
+}
+
 /// SQLite's extended result code.
 fn sqlite_code(error: &DbErr) -> Option<i32> {
     let (DbErr::Conn(RuntimeErr::SqlxError(inner))

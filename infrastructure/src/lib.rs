@@ -2,7 +2,8 @@
 //!
 //! Start with [`Database::open`]; it is a [`Store`](trivia_domain::ports::Store) and a
 //! [`MaintenancePort`](trivia_domain::ports::MaintenancePort). [`SqliteBackups`] looks after copies,
-//! [`schema`] after versions, and a [`Scheduler`] does what has to be done regularly.
+//! [`SqliteRecovery`] after damage, [`schema`] after versions, and a [`Scheduler`] does what has to be done
+//! regularly.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -32,7 +33,7 @@ mod repository;
 mod scheduler;
 pub mod schema;
 
-pub use backup::SqliteBackups;
+pub use backup::{SqliteBackups, SqliteRecovery};
 pub use clock::SystemClock;
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Durability};
 pub use random::SystemRandom;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use trivia_domain::model::{
     AchievementDefinition, AchievementId, AnswerFact, BackupManifest, Badge, Board, Calendar, Challenge,
     ChallengeAttempt, ChallengeId, ChallengeKind, Closing, Cursor, DayKey, Difficulty, Fact, GameSession, Given,
-    InChallenge, LedgerEntry, OpeningBalance, Period, PeriodScore, PersonalRecord, Points, Receipt, Tally, TimeZone,
-    UserAchievement, UserProfile, Weekday, WeeklyRanking,
+    InChallenge, LedgerEntry, OpeningBalance, Period, PeriodScore, PersonalRecord, Points, Receipt, RecoveryReport,
+    Tally, TimeZone, UserAchievement, UserProfile, Weekday, WeeklyRanking,
 };
 use trivia_domain::play::{Catalog, Revision, RuleBook};
 
@@ -56,6 +56,15 @@ fn definition() -> Value {
 
 #[test]
 fn every_model_survives_json() {
+    survives::<RecoveryReport>(json!({
+        "source": "salvage", "dry_run": false, "problems": ["it is empty"], "backup": null,
+        "tables": [{
+            "table": "ledger", "base": 0, "salvaged": 3, "merged": 2, "quarantined": 1, "damaged": 1, "placeholders": 1,
+            "rows": 3,
+        }],
+        "rescued": 2, "lost": 1, "quarantined": 1, "unreadable_pages": 4, "forensics": "f", "quarantine": "q",
+        "set_aside": "s", "new_backup": null,
+    }));
     survives::<UserProfile>(profile("9223372036854775807"));
     for (host, challenge) in
         [(json!("1"), json!(null)), (json!(null), json!({"kind": "daily", "starts_on": "2026-03-04"}))]

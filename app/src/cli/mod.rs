@@ -14,6 +14,7 @@ mod leaderboard;
 mod migrate;
 mod play;
 mod rebuild;
+mod recover;
 mod reset;
 mod selftest;
 mod serve;
@@ -99,6 +100,8 @@ enum Command {
     Verify,
     /// Compute every derived number anew from the ledger, after a backup
     Rebuild,
+    /// Rescue what can be rescued from a damaged database, and from the newest verified backup
+    Recover(recover::Args),
     /// Show figures about the database
     Stats,
     /// Say whether all is well and what to do (exit code 3 when critical, 0 with warnings)
@@ -189,6 +192,7 @@ async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandRe
         Command::Check => check::run(app, output).await,
         Command::Verify => verify::run(app, output).await,
         Command::Rebuild => rebuild::run(app, output).await,
+        Command::Recover(args) => recover::run(app, &args, output).await,
         Command::Stats => stats::run(app, output).await,
         Command::Health => health::run(app, output).await,
         Command::Serve(args) => serve::run(app, &args, output).await,

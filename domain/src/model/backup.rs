@@ -49,6 +49,8 @@ pub enum BackupKind {
     PreRestore,
     /// Before the database is recreated.
     PreReset,
+    /// After a damaged database was recovered.
+    Recovered,
 }
 
 define_names!(
@@ -60,7 +62,8 @@ define_names!(
     Initial = "initial",
     PreMigration = "pre_migration",
     PreRestore = "pre_restore",
-    PreReset = "pre_reset"
+    PreReset = "pre_reset",
+    Recovered = "recovered"
 );
 
 /// Number of rows of each table.

@@ -60,6 +60,14 @@ impl Scratch {
         self.path.join(name)
     }
 
+    /// Gives it a name of its own, so that it stays.
+    pub(super) fn publish(self, name: &Path) -> StoreResult<()> {
+        fs::rename(&self.path, name).map_err(failed(name))?;
+        // what would be cleaned up is not there any more
+        std::mem::forget(self);
+        sync_dir(name.parent().unwrap_or(Path::new("/")))
+    }
+
     /// Removes what dead attempts left beside this one. The ages are those that the file system
     /// gave, so a wrong clock removes nothing that is under way.
     pub(super) fn sweep(&self, is_ours: impl Fn(&str) -> bool) -> io::Result<()> {

@@ -5,7 +5,9 @@ mod copy;
 mod directory;
 mod drill;
 mod files;
+mod recovery;
 mod restore;
+mod swap;
 mod verify;
 
 use std::fs::{File, TryLockError};
@@ -29,6 +31,8 @@ use self::directory::{Directory, FORMAT, name};
 use self::files::{blocking, corrupt, failed, seal};
 use self::verify::inspect;
 use crate::database::{Core, Database, DatabaseOptions};
+
+pub use self::recovery::SqliteRecovery;
 
 /// Longest reason for a backup, so that a manifest stays small.
 const LONGEST_REASON: usize = 1000;

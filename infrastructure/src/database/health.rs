@@ -28,13 +28,23 @@ const TASK_GRACE: TimeDelta = TimeDelta::hours(1);
 /// Errors in a row, each less than an hour after the one before, that are too many.
 const MANY_ERRORS: u64 = 50;
 
-/// Checks everything and remembers when.
+/// How findings about pages begin.
+const PAGES: &str = "pages: ";
+
+/// Checks everything and remembers when. Damaged pages stop all writing, a check without findings allows it again.
 pub(super) async fn check(core: &Arc<Core>) -> CheckOutcome {
     match problems(core).await {
         Ok(problems) => {
+            let damage = problems.iter().find(|problem| problem.starts_with(PAGES)).cloned();
             let outcome = if problems.is_empty() { CheckOutcome::Ok } else { CheckOutcome::Bad { problems } };
+            if outcome == CheckOutcome::Ok {
+                core.monitor.mended();
+            }
             if let Err(error) = remember(core, &outcome).await {
                 tracing::warn!(%error, "the check could not be remembered");
+            }
+            if let Some(damage) = damage {
+                core.monitor.stop(&core.name(), &damage);
             }
             outcome
         }
@@ -53,12 +63,12 @@ async fn problems(core: &Arc<Core>) -> StoreResult<Vec<String>> {
             for table in tables(&*reader).await? {
                 match pages(&*reader, &format!("\"{}\"", table.replace('"', "\"\""))).await {
                     Ok(found) => problems.extend(found),
-                    Err(StoreError::Corrupt { .. }) => problems.push(format!("pages: table {table} cannot be read")),
+                    Err(StoreError::Corrupt { .. }) => problems.push(format!("{PAGES}table {table} cannot be read")),
                     Err(error) => return Err(error),
                 }
             }
             if problems.is_empty() {
-                problems.push("pages: the file is damaged outside of its tables".to_owned());
+                problems.push(format!("{PAGES}the file is damaged outside of its tables"));
             }
         }
         Err(error) => return Err(error),
@@ -82,7 +92,7 @@ async fn problems(core: &Arc<Core>) -> StoreResult<Vec<String>> {
 /// What SQLite's own check finds; `what` is a most number of findings or one table.
 async fn pages(connection: &impl ConnectionTrait, what: &str) -> StoreResult<Vec<String>> {
     let found = lines(connection, &format!("PRAGMA integrity_check({what})"), &["integrity_check"]).await?;
-    Ok(found.into_iter().filter(|line| line != "ok").map(|line| format!("pages: {line}")).collect())
+    Ok(found.into_iter().filter(|line| line != "ok").map(|line| format!("{PAGES}{line}")).collect())
 }
 
 /// Sizes of groups against the questions that can be picked.
@@ -139,6 +149,9 @@ pub(super) async fn health(core: &Core) -> HealthReport {
             return HealthReport::of(checks);
         }
     }
+    if let Err(error) = core.monitor.refuse_if_damaged() {
+        checks.push(finding("damage", HealthStatus::Critical, &error.to_string(), error.hint()));
+    }
     checks.push(match integrity(core, now).await {
         Ok(check) => check,
         Err(error) => finding("integrity", HealthStatus::Warning, &error.to_string(), error.hint()),
@@ -180,7 +193,7 @@ async fn integrity(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> 
             "integrity",
             HealthStatus::Critical,
             &format!("the last check found: {}", run.detail),
-            "stop writing, run `trivia-db check`, then restore a verified backup",
+            "stop writing, then run `trivia-db recover`",
         ),
         Some(run) if now - run.ran_at > CHECK_AGE => finding(
             "integrity",

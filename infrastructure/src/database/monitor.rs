@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use trivia_domain::StoreResult;
+use trivia_domain::{StoreError, StoreResult};
 
 /// Errors older than this no longer count against health.
 const ERROR_MEMORY: TimeDelta = TimeDelta::hours(1);
@@ -22,6 +22,15 @@ pub(crate) struct Monitor {
     last_error_micros: AtomicI64,
     slow: AtomicU64,
     busy_retries: AtomicU64,
+    /// What is wrong with the file, since damage was met: nothing is written then.
+    damage: Mutex<Option<Damage>>,
+}
+
+/// Damage that was met.
+#[derive(Debug, Clone)]
+struct Damage {
+    what: String,
+    reason: String,
 }
 
 impl Monitor {
@@ -34,6 +43,7 @@ impl Monitor {
             last_error_micros: AtomicI64::new(i64::MIN),
             slow: AtomicU64::new(0),
             busy_retries: AtomicU64::new(0),
+            damage: Mutex::new(None),
         }
     }
 
@@ -50,6 +60,35 @@ impl Monitor {
             self.errors.fetch_add(1, Ordering::Relaxed);
             *self.kinds().entry(error.kind()).or_default() += 1;
             tracing::error!(error = %error, "database operation failed");
+        }
+    }
+
+    /// Refuses to write from now on: what is acknowledged on a damaged file may be lost with it.
+    pub(crate) fn stop(&self, what: &str, reason: &str) {
+        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        if damage.is_none() {
+            tracing::error!(what, reason, "damage was met, nothing is written any more");
+            *damage = Some(Damage { what: what.to_owned(), reason: reason.to_owned() });
+        }
+    }
+
+    /// [`Self::stop`] when an error says that the file is damaged.
+    pub(crate) fn stop_if_damaged(&self, error: &StoreError) {
+        if let StoreError::Corrupt { what, reason } = error {
+            self.stop(what, reason);
+        }
+    }
+
+    /// Writes again: the file was found whole, or another one took its place.
+    pub(crate) fn mended(&self) {
+        *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// `Corrupt` since damage was met.
+    pub(crate) fn refuse_if_damaged(&self) -> StoreResult<()> {
+        match self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            Some(Damage { what, reason }) => Err(StoreError::Corrupt { what, reason }),
+            None => Ok(()),
         }
     }
 

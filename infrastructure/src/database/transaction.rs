@@ -53,14 +53,16 @@ impl Transaction {
         needs: Needs,
         effects: Effects,
     ) -> StoreResult<Self> {
+        core.monitor.refuse_if_damaged()?;
         let guard = core.writer().await?;
         let begun = retry::while_busy(&core.monitor, || guard.connection.begin_with_options(immediate())).await;
         let begun = begun.map_err(|error| translate(error, &core.name()));
         core.monitor.observe(&begun, || core.clock.now());
+        let begun = begun.inspect_err(|error| core.monitor.stop_if_damaged(error));
         let (inner, flight) = (begun?, core.model.begin());
         let timer = Timer::start(core, what);
         let mut transaction = Self { inner, flight, effects: Mutex::new(effects), guard, timer };
-        transaction.meet(needs).await?;
+        transaction.meet(needs).await.inspect_err(|error| core.monitor.stop_if_damaged(error))?;
         Ok(transaction)
     }
 
@@ -120,7 +122,10 @@ impl Transaction {
         let committed = inner.commit().await.map_err(|error| match translate(error, &core.name()) {
             // refused before anything was written
             busy @ StoreError::Busy { .. } => busy,
-            other => StoreError::OutcomeUnknown { reason: other.to_string() },
+            other => {
+                core.monitor.stop_if_damaged(&other);
+                StoreError::OutcomeUnknown { reason: other.to_string() }
+            }
         });
         if committed.is_ok() {
             // before anybody is told, and before anybody else can write

@@ -142,9 +142,11 @@ async fn attempt(
     transaction.project(along, None).await?;
     let (connection, warm) = transaction.parts();
     let applied = moves::apply(connection, core, moves, warm, trust, projection).await;
-    if trust == Trust::Nothing {
+    // an error of another kind is looked at again by the attempt that trusts nothing
+    if trust == Trust::Nothing || matches!(applied, Err(StoreError::Corrupt { .. })) {
         core.monitor.observe(&applied, || core.clock.now());
     }
+    let applied = applied.inspect_err(|error| core.monitor.stop_if_damaged(error));
     let (outcomes, effects) = applied?;
     transaction.tell(effects);
     transaction.commit().await?;

@@ -15,6 +15,7 @@ use crate::entity::{erasures, game_sessions, merges, picks, users};
 use crate::error::During;
 
 pub(crate) use erasures::Model as Erasure;
+pub(crate) use merges::Model as Merger;
 
 /// Players that are looked at in one go.
 const CHUNK: u64 = 1_000;
@@ -168,6 +169,11 @@ pub(crate) async fn keep_out(connection: &impl ConnectionTrait, erased: &[Erasur
     }
     insert(connection, erased.to_vec()).await?;
     Ok(gone.len() as u64)
+}
+
+/// Whether a player is the one who went into another.
+pub(crate) fn is_merged(merger: &Merger, id: i64) -> bool {
+    fingerprint(&merger.salt, id) == merger.fingerprint
 }
 
 async fn insert(connection: &impl ConnectionTrait, erased: Vec<Erasure>) -> StoreResult<()> {

@@ -8,7 +8,7 @@ mod players;
 mod portions;
 mod questions;
 mod rankings;
-mod rows;
+pub(crate) mod rows;
 mod sessions;
 mod users;
 
@@ -16,7 +16,7 @@ pub(crate) mod drift;
 pub(crate) mod erasing;
 pub(crate) mod moves;
 pub(crate) mod projection;
-mod rule_book;
+pub(crate) mod rule_book;
 pub(crate) mod rules;
 mod score_counts;
 mod together;

@@ -133,7 +133,7 @@ impl From<&UserProfile> for users::Model {
 }
 
 /// The content of a row of `questions`.
-pub(super) fn content(row: &questions::Model) -> StoreResult<QuestionContent> {
+pub(crate) fn content(row: &questions::Model) -> StoreResult<QuestionContent> {
     let here = Row { table: "questions", id: &row.id };
     let body = match here.parse(&row.question_type)? {
         QuestionKind::MultipleChoice => {
@@ -177,7 +177,7 @@ pub(super) fn question((row, counters): (questions::Model, Option<question_count
 }
 
 /// The columns of `questions` that hold the content, whose keys the caller knows; the others are left to the caller.
-pub(super) fn content_columns(
+pub(crate) fn content_columns(
     content: &QuestionContent,
     content_key: ContentKey,
     stem_key: StemKey,
@@ -207,7 +207,7 @@ pub(super) fn content_columns(
 }
 
 /// A session from its row and those of its questions, in their order.
-pub(super) fn session(row: game_sessions::Model, asked: Vec<session_questions::Model>) -> StoreResult<GameSession> {
+pub(crate) fn session(row: game_sessions::Model, asked: Vec<session_questions::Model>) -> StoreResult<GameSession> {
     let here = Row { table: "game_sessions", id: &row.id };
     let questions = asked
         .into_iter()
@@ -266,7 +266,7 @@ impl TryFrom<user_achievements::Model> for UserAchievement {
 }
 
 /// A definition of an achievement from its row.
-pub(super) fn revision(row: achievement_definitions::Model) -> StoreResult<Revision> {
+pub(crate) fn revision(row: achievement_definitions::Model) -> StoreResult<Revision> {
     let here = Row { table: "achievement_definitions", id: &row.revision };
     let definition = AchievementDefinition {
         id: here.parse(&row.achievement_id)?,
@@ -297,7 +297,7 @@ pub(super) fn revision_row(revision: &Revision, number: i64) -> StoreResult<achi
 }
 
 /// A question of a challenge from its row.
-pub(super) fn challenge_question(row: challenge_questions::Model) -> StoreResult<ChallengeQuestion> {
+pub(crate) fn challenge_question(row: challenge_questions::Model) -> StoreResult<ChallengeQuestion> {
     let here = Row { table: "challenge_questions", id: &row.question_id };
     Ok(ChallengeQuestion {
         question_id: here.take(QuestionId::new(row.question_id))?,
@@ -306,7 +306,7 @@ pub(super) fn challenge_question(row: challenge_questions::Model) -> StoreResult
 }
 
 /// A closed period from its row.
-pub(super) fn closing(row: closed_periods::Model) -> StoreResult<Closing> {
+pub(crate) fn closing(row: closed_periods::Model) -> StoreResult<Closing> {
     let here = Row { table: "closed_periods", id: &row.starts_on };
     Ok(Closing {
         period: here.parse(&row.period)?,
@@ -383,7 +383,7 @@ impl TryFrom<&rankings::Model> for PeriodScore {
 }
 
 /// The row of a fact.
-pub(super) fn ledger_row(entry: &LedgerEntry, receipt: &Receipt) -> StoreResult<ledger::Model> {
+pub(crate) fn ledger_row(entry: &LedgerEntry, receipt: &Receipt) -> StoreResult<ledger::Model> {
     let unlocked = if receipt.unlocked.is_empty() { None } else { Some(json(&receipt.unlocked)?) };
     let mut row = ledger::Model {
         user_id: entry.user_id.get(),
@@ -448,7 +448,7 @@ pub(super) fn ledger_row(entry: &LedgerEntry, receipt: &Receipt) -> StoreResult<
 }
 
 /// A fact and its receipt from their row.
-pub(super) fn ledger_entry(row: ledger::Model) -> StoreResult<(LedgerEntry, Receipt)> {
+pub(crate) fn ledger_entry(row: ledger::Model) -> StoreResult<(LedgerEntry, Receipt)> {
     let id = format!("({}, {})", row.user_id, row.seq);
     let here = Row { table: "ledger", id: &id };
     let points = here.take(Points::new(row.points))?;

@@ -37,7 +37,7 @@ pub(super) async fn current(core: &Core, connection: &impl ConnectionTrait) -> S
 }
 
 /// The rules as they are stored.
-pub(super) async fn load(connection: &impl ConnectionTrait) -> StoreResult<RuleBook> {
+pub(crate) async fn load(connection: &impl ConnectionTrait) -> StoreResult<RuleBook> {
     let book = rule_book::Entity::find_by_id(BOOK).all(connection).await.during("reading the calendar")?.pop();
     let book = book.ok_or_else(|| bad_row("rule_book", BOOK, "it is missing"))?;
     let bad = |error: StoreError| bad_row("rule_book", BOOK, error);

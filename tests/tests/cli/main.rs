@@ -6,6 +6,7 @@ mod commands;
 mod faults;
 mod games;
 mod people;
+mod recover;
 mod rules;
 mod serve;
 mod settings;
