@@ -24,6 +24,8 @@ use crate::repository::{erasing, rows, rule_book};
 const ACTION: &str = "merging ledgers";
 /// Players whose ledgers are merged together.
 const PLAYERS: usize = 100;
+/// Behind a longer hole a fact needs another that agrees with it: its number may be damaged.
+const UNCONFIRMED: i64 = 16;
 /// What the ledger says of a fact that is lost.
 const REASON: &str = "holds the place of a fact that was lost to damage";
 
@@ -66,10 +68,16 @@ impl Target<'_> {
             self.refuse(shape, place, "the base has another fact under this number").await?;
         }
         self.stand_in_for_players(holes > 0).await?;
+        // before holes are counted: a damaged number of a player would use them up
+        let of_nobody =
+            "SELECT place FROM salvage.ledger WHERE user_id NOT IN (SELECT user_id FROM main.users) ORDER BY 1";
+        for place in places(self.connection, of_nobody).await? {
+            self.refuse(shape, place, "there is no such player").await?;
+        }
         let rules = rule_book::load(self.connection).await?;
         // receipts from before a change of the rules say what was true then
         let are_original = number(self.connection, "SELECT revision AS number FROM main.rule_book").await? == 1;
-        let players = "SELECT DISTINCT s.user_id AS place FROM salvage.ledger s WHERE s.seq > \
+        let players = "SELECT DISTINCT s.user_id AS place FROM salvage.ledger s JOIN main.users USING (user_id) WHERE s.seq > \
                        COALESCE((SELECT MAX(m.seq) FROM main.ledger m WHERE m.user_id = s.user_id), 0) ORDER BY 1";
         let players = places(self.connection, players).await?;
         for chunk in players.chunks(PLAYERS) {
@@ -124,6 +132,7 @@ impl Target<'_> {
                 let missing = best.seq - last.map_or(0, |last| last.seq) - 1;
                 let problem = match last {
                     _ if missing > *holes => Some("more facts are missing before it than can be lost"),
+                    _ if missing > UNCONFIRMED && !confirmed => Some("it stands alone behind a hole"),
                     Some(last) if missing > 0 && best.at < last.at && !confirmed => {
                         Some("it is older than a fact before it")
                     }

@@ -499,8 +499,8 @@ fn is_about_an_index(problem: &str) -> bool {
 
 /// How many facts may be missing between others: as many as there is damage for.
 fn holes(frozen: &Frozen, report: &Report) -> StoreResult<i64> {
-    // a page more: a damaged number leaves a hole and no other trace
-    let mut pages = (report.unreadable.len() + report.foreign.len()) as i64 + 1;
+    // some more: a damaged number leaves a hole and no other trace
+    let mut pages = (report.unreadable.len() + report.foreign.len()) as i64 + 4;
     if let Some(path) = frozen.file("") {
         // the header knows how long the file was before it was cut
         let mut header = [0; 100];
