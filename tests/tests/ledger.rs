@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tempfile::TempDir;
 use trivia_domain::memory::{ManualClock, SeededRandom};
 use trivia_domain::model::{
@@ -200,6 +200,19 @@ async fn l3_every_changed_number_is_named_and_mended() {
     }
     assert_eq!((database.users().get(id).await.unwrap(), database.people().export(id).await.unwrap()), before);
     assert_eq!(database.check().await, CheckOutcome::Ok);
+}
+
+#[tokio::test]
+async fn l23_what_a_check_remembers_names_nobody() {
+    let played = Played::new().await;
+    played.change("UPDATE users SET total_points = total_points + 1 WHERE user_id = 1").await;
+    let CheckOutcome::Bad { problems } = played.database.check().await else { panic!("it is wrong") };
+    assert!(problems.iter().any(|problem| problem.contains("total_points")), "{problems:?}");
+    let sql = "SELECT detail FROM maintenance_runs WHERE NOT ok";
+    let row = played.raw.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap().unwrap();
+    let detail: String = row.try_get("", "detail").unwrap();
+    assert_eq!(detail, format!("{} problems; `trivia-db check` lists them", problems.len()));
+    assert!(!played.database.rebuild().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -128,7 +128,8 @@ async fn remember(core: &Arc<Core>, outcome: &CheckOutcome) -> StoreResult<()> {
         ran_at: core.clock.now(),
         ok: *outcome == CheckOutcome::Ok,
         detail: match outcome {
-            CheckOutcome::Bad { problems } => problems.first().cloned().unwrap_or_default(),
+            // not what they say: it may name a person, who may be erased later
+            CheckOutcome::Bad { problems } => format!("{} problems; `trivia-db check` lists them", problems.len()),
             CheckOutcome::Ok | CheckOutcome::CouldNotCheck { .. } => String::new(),
         },
     };

@@ -273,6 +273,7 @@ mod tests {
         query_only("OFF").await;
         assert_eq!(points(&second, 1).await, 7);
         assert_eq!(standing().await.map(|standing| standing.points.get()), Some(7));
+        assert_eq!(second.verify().await.unwrap(), []);
     }
 
     #[tokio::test]
