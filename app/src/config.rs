@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) keep_backups: usize,
     /// Days for which `serve` keeps sessions after their end; 0 keeps them for ever.
     pub(crate) keep_sessions_days: u32,
+    /// Whether `serve` recovers a damaged database by itself.
+    pub(crate) auto_recover: bool,
     /// Where `serve` answers.
     pub(crate) listen: SocketAddr,
     /// Form of the logs.
@@ -55,6 +57,7 @@ impl Default for Settings {
             slow_ms: 5_000,
             keep_backups: 30,
             keep_sessions_days: 90,
+            auto_recover: false,
             // nobody else should see it without being asked
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)),
             log_format: LogFormat::Text,

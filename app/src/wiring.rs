@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use trivia_domain::StoreResult;
 use trivia_domain::model::RetentionPolicy;
-use trivia_domain::ports::{BackupService, Clock, MaintenancePort, RandomSource};
+use trivia_domain::ports::{BackupService, Clock, MaintenancePort, RandomSource, RecoveryService};
+use trivia_domain::{StoreError, StoreResult};
 use trivia_infrastructure::schema::{self, SchemaStatus};
 use trivia_infrastructure::{
     Database, DatabaseOptions, DatabaseUrl, Durability, SchedulePolicy, Scheduler, SchedulerLock, SchedulerPorts,
@@ -28,6 +28,7 @@ pub(crate) struct App {
     backup_dir: PathBuf,
     keep_backups: usize,
     keep_sessions: Option<TimeDelta>,
+    auto_recover: bool,
     /// Where `serve` answers.
     pub(crate) listen: SocketAddr,
     /// The time.
@@ -58,6 +59,7 @@ impl App {
             keep_sessions: Some(settings.keep_sessions_days)
                 .filter(|days| *days > 0)
                 .map(|days| TimeDelta::days(days.into())),
+            auto_recover: settings.auto_recover,
             listen: settings.listen,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
@@ -126,6 +128,20 @@ impl App {
         Ok(value)
     }
 
+    /// The same for a server: with `auto_recover`, a database that is too damaged to be opened is recovered first.
+    pub(crate) async fn with_recovered_database<T>(
+        &self,
+        run: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.auto_recover
+            && let Err(error @ StoreError::Corrupt { .. }) = self.schema_status().await
+        {
+            tracing::error!(%error, "recovering");
+            self.recovery().recover().await?;
+        }
+        self.with_database(run).await
+    }
+
     /// Backups of a database that this process has not open.
     pub(crate) fn backups(&self) -> impl BackupService + use<> {
         SqliteBackups::new(self.options.clone(), self.backup_dir.clone(), Arc::clone(&self.clock))
@@ -147,6 +163,10 @@ impl App {
             store: Arc::new(database.clone()),
             maintenance: Arc::new(database.clone()),
             backups: Arc::new(SqliteBackups::attached(database, self.backup_dir.clone())),
+            recovery: self.auto_recover.then(|| {
+                let recovery = SqliteRecovery::attached(database, self.backup_dir.clone());
+                Arc::new(recovery) as Arc<dyn RecoveryService>
+            }),
             clock: Arc::clone(&self.clock),
         };
         let policy = SchedulePolicy {
@@ -158,7 +178,7 @@ impl App {
     }
 
     /// Recovery of a database that this process has not open.
-    pub(crate) fn recovery(&self) -> SqliteRecovery {
+    pub(crate) fn recovery(&self) -> impl RecoveryService + use<> {
         SqliteRecovery::new(self.options.clone(), self.backup_dir.clone(), Arc::clone(&self.clock))
     }
 

@@ -28,6 +28,7 @@ mod m20261122_000008_challenges;
 mod m20261122_000009_erasures;
 mod m20261122_000010_unprojected;
 mod m20261122_000011_score_counts;
+mod m20261123_000012_commit_count;
 
 /// All steps in order; `schema_version` says which ones have run.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000009_erasures::Migration),
             Box::new(m20261122_000010_unprojected::Migration),
             Box::new(m20261122_000011_score_counts::Migration),
+            Box::new(m20261123_000012_commit_count::Migration),
         ]
     }
 

@@ -978,7 +978,7 @@ async fn what_was_changed_since_is_not_undone_by_going_back() {
 // ---- steps that do not finish
 
 #[tokio::test]
-async fn a_step_that_fails_half_way_leaves_nothing_behind() {
+async fn l29_s16_a_step_that_fails_half_way_leaves_nothing_behind() {
     let directory = TempDir::new().unwrap();
     let db = open(&odd_original(&directory, "trivia.db").await, true).await;
     original::adopt(&db).await.unwrap();
@@ -996,7 +996,7 @@ async fn a_step_that_fails_half_way_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_full_disk_at_any_moment_leaves_the_old_or_the_new() {
+async fn l29_a_full_disk_at_any_moment_leaves_the_old_or_the_new() {
     let directory = TempDir::new().unwrap();
     let file = odd_original(&directory, "trivia.db").await;
     let mut db = open(&file, true).await;

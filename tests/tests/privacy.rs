@@ -129,6 +129,7 @@ const COLUMNS: &[(&str, &[(&str, About)])] = &[
         ],
     ),
     ("live_sessions", &[("channel_id", Person), ("session_id", Theirs)]),
+    ("commit_count", &[("id", Nobody), ("generation", Nobody), ("number", Nobody)]),
     ("maintenance_runs", &[("task", Nobody), ("ran_at", Nobody), ("ok", Nobody), ("detail", Nobody)]),
     ("merges", &[("user_id", Person), ("fingerprint", Internal), ("salt", Internal)]),
     ("picks", &[("owner", Internal), ("owner_id", Person), ("question_id", Theirs), ("number", Internal)]),

@@ -25,7 +25,7 @@ use trivia_domain::model::{
 };
 use trivia_domain::ports::{
     AddOutcome, AnswerSubmission, AwardRequest, BackupService, CheckOutcome, Clock, HealthStatus, MaintenancePort,
-    RandomSource, Repositories, StartSession, Store,
+    RandomSource, RecoveryService, Repositories, StartSession, Store,
 };
 use trivia_infrastructure::{
     Database, DatabaseOptions, DatabaseUrl, Durability, SqliteBackups, SqliteRecovery, SystemRandom, schema,
@@ -498,7 +498,7 @@ async fn wrong_indexes_are_made_anew_and_no_row_is_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_whole_database_is_left_alone() {
+async fn l27_a_whole_database_is_left_alone() {
     let case = Case::new(&MODEL.file, true);
     let before = (bench::contents(case.dir.path()), fs::metadata(case.path()).unwrap().modified().unwrap());
     for _ in 0..2 {
@@ -510,7 +510,7 @@ async fn a_whole_database_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_look_changes_nothing() {
+async fn l27_a_look_changes_nothing() {
     let mut file = MODEL.file.clone();
     file[..100].fill(0);
     let case = Case::new(&file, true);
@@ -521,7 +521,7 @@ async fn a_look_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_could_not_be_looked_at_is_not_damaged() {
+async fn l27_s19_what_could_not_be_looked_at_is_not_damaged() {
     // somebody uses it
     let mut file = MODEL.file.clone();
     let case = Case::new(&file, true);
@@ -547,7 +547,7 @@ async fn what_could_not_be_looked_at_is_not_damaged() {
 }
 
 #[test]
-fn a_full_disk_starts_no_repair() {
+fn l27_a_full_disk_starts_no_repair() {
     let mut file = MODEL.file.clone();
     file[..100].fill(0);
     let case = Case::new(&file, false);
@@ -563,7 +563,7 @@ fn a_full_disk_starts_no_repair() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_death_at_any_moment_leaves_the_old_file_or_the_new_one() {
+async fn l27_a_death_at_any_moment_leaves_the_old_file_or_the_new_one() {
     let mut file = MODEL.file.clone();
     file[..100].fill(0);
     let random = random(50);
@@ -620,7 +620,7 @@ async fn a_death_at_any_moment_leaves_the_old_file_or_the_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_was_erased_stays_away() {
+async fn l23_whoever_was_erased_stays_away() {
     let case = Case::new(&MODEL.file, true);
     let database = case.open().await;
     database.people().erase(user(3)).await.unwrap();
@@ -651,7 +651,7 @@ async fn players_who_became_one_stay_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn damage_that_is_met_stops_acknowledgements_until_it_is_gone() {
+async fn l28_damage_that_is_met_stops_acknowledgements_until_it_is_gone() {
     let case = Case::new(&MODEL.file, true);
     let ledger = roots(&case.path(), Some("ledger")).await[0];
     let database = case.open().await;

@@ -1,6 +1,7 @@
 //! `recover`: the way back from a damaged database.
 
 use trivia_domain::model::{RecoveredTable, RecoveryReport, RecoverySource};
+use trivia_domain::ports::RecoveryService;
 
 use super::{CommandResult, Verdict};
 use crate::error::Failure;

@@ -60,7 +60,7 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
 }
 
 async fn once(app: &App, output: &mut Output) -> CommandResult {
-    let attempts = app.with_database(async |database| Ok(app.scheduler(database).tick().await?)).await?;
+    let attempts = app.with_recovered_database(async |database| Ok(app.scheduler(database).tick().await?)).await?;
     let style = output.style();
     let report = |Attempt { task, outcome }| {
         let ok = outcome.is_ok();
@@ -88,7 +88,8 @@ async fn once(app: &App, output: &mut Output) -> CommandResult {
 async fn serve(app: &App, address: SocketAddr, output: &mut Output) -> CommandResult {
     let mut signals = Signals::new()?;
     let (stop, stopped) = watch::channel(false);
-    let mut serving = pin!(app.with_database(async |database| work(app, database, address, stopped, output).await));
+    let mut serving =
+        pin!(app.with_recovered_database(async |database| work(app, database, address, stopped, output).await));
     tokio::select! {
         // it could not begin
         ended = &mut serving => return ended.map(|()| Verdict::Good),

@@ -1,6 +1,6 @@
 //! Work that comes again and again: what it is called, and when it is due.
 
-use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc, Weekday};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc, Weekday};
 use serde::{Deserialize, Serialize};
 
 use super::names::define_names;
@@ -9,6 +9,8 @@ use super::names::define_names;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
+    /// Recovers the store when damage was met.
+    Recover,
     /// Makes the backup of the day.
     DailyBackup,
     /// Makes the backup of the week.
@@ -28,6 +30,7 @@ pub enum Task {
 define_names!(
     Task,
     "task",
+    Recover = "recover",
     DailyBackup = "daily_backup",
     WeeklyBackup = "weekly_backup",
     Retention = "retention",
@@ -45,6 +48,8 @@ enum Rhythm {
     Weekly,
     /// So many hours after the last time.
     Hours(i64),
+    /// Not by the clock, but when it is needed.
+    AsNeeded,
 }
 
 impl Task {
@@ -55,11 +60,13 @@ impl Task {
             // health complains after twice that
             Self::Scrub => Rhythm::Hours(6),
             Self::ExpireSessions => Rhythm::Hours(1),
+            Self::Recover => Rhythm::AsNeeded,
         }
     }
 
     /// From when on the task is due. What was never done is due now, and so is what was done in the future:
-    /// the clock was wrong then. However many times were missed, they are made up by doing it once.
+    /// the clock was wrong then. However many times were missed, they are made up by doing it once. The end of time
+    /// for [`Task::Recover`], which no clock makes due.
     ///
     /// ```
     /// use trivia_domain::model::Task;
@@ -72,17 +79,18 @@ impl Task {
     /// ```
     #[must_use]
     pub fn due_at(self, done_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc> {
-        let Some(done_at) = done_at.filter(|at| *at <= now) else { return now };
-        let day = done_at.date_naive();
-        let last_day = match self.rhythm() {
-            Rhythm::Daily => Some(day),
-            Rhythm::Weekly => day.week(Weekday::Mon).checked_last_day(),
-            Rhythm::Hours(hours) => {
-                return done_at.checked_add_signed(TimeDelta::hours(hours)).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let done_at = done_at.filter(|at| *at <= now);
+        let after = |day: NaiveDate| Some(day.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN).and_utc());
+        let next = match (self.rhythm(), done_at) {
+            (Rhythm::AsNeeded, _) => None,
+            (_, None) => Some(now),
+            (Rhythm::Daily, Some(done_at)) => after(done_at.date_naive()),
+            (Rhythm::Weekly, Some(done_at)) => {
+                done_at.date_naive().week(Weekday::Mon).checked_last_day().and_then(after)
             }
+            (Rhythm::Hours(hours), Some(done_at)) => done_at.checked_add_signed(TimeDelta::hours(hours)),
         };
-        let next_day = last_day.and_then(|day| day.checked_add_days(Days::new(1)));
-        next_day.map_or(DateTime::<Utc>::MAX_UTC, |day| day.and_time(NaiveTime::MIN).and_utc())
+        next.unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// How long to wait after so many failures in a row before the next attempt: a minute, then twice as long
@@ -186,10 +194,18 @@ mod tests {
     #[test]
     fn t4_what_was_never_done_or_done_in_the_future_is_due_now() {
         let now = at("2026-03-04T12:00:00Z");
-        for task in Task::ALL {
+        for task in Task::ALL.into_iter().filter(|task| *task != Task::Recover) {
             assert_eq!(task.due_at(None, now), now);
             assert_eq!(task.due_at(Some(now + TimeDelta::microseconds(1)), now), now, "{task}");
             assert!(task.due_at(Some(now), now) > now, "{task}");
+        }
+    }
+
+    #[test]
+    fn no_clock_makes_a_recovery_due() {
+        let now = at("2026-03-04T12:00:00Z");
+        for done_at in [None, Some(DateTime::UNIX_EPOCH), Some(now)] {
+            assert_eq!(Task::Recover.due_at(done_at, now), DateTime::<Utc>::MAX_UTC);
         }
     }
 

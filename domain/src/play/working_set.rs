@@ -61,6 +61,15 @@ pub struct Changes {
     pub closings: Vec<Closing>,
 }
 
+impl Changes {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { entries, cleared, sessions, challenges, closings } = self;
+        entries.is_empty() && cleared.is_empty() && sessions.is_empty() && challenges.is_empty() && closings.is_empty()
+    }
+}
+
 /// How often facts answer each question, and answer it right.
 #[must_use]
 pub fn question_counts<'a>(facts: impl IntoIterator<Item = &'a LedgerEntry>) -> BTreeMap<QuestionId, (u64, u64)> {

@@ -14,6 +14,7 @@ mod play;
 mod questions;
 mod random;
 mod rankings;
+mod recovery;
 mod rules;
 mod sessions;
 mod store;
@@ -35,6 +36,7 @@ pub use questions::{
 };
 pub use random::RandomSource;
 pub use rankings::RankingRepository;
+pub use recovery::RecoveryService;
 pub use rules::RulesPort;
 pub use sessions::SessionRepository;
 pub use store::{ErasedWork, Repositories, Store, UnitOfWork, Work, execute};
@@ -44,6 +46,6 @@ pub use users::{RecentAnswer, UserBreakdown, UserRepository};
 pub use self::{
     achievements::MockAchievementRepository, backup::MockBackupService, challenges::MockChallengeRepository,
     clock::MockClock, maintenance::MockMaintenancePort, people::MockPeoplePort, play::MockPlayPort,
-    questions::MockQuestionRepository, random::MockRandomSource, rankings::MockRankingRepository, rules::MockRulesPort,
-    sessions::MockSessionRepository, users::MockUserRepository,
+    questions::MockQuestionRepository, random::MockRandomSource, rankings::MockRankingRepository,
+    recovery::MockRecoveryService, rules::MockRulesPort, sessions::MockSessionRepository, users::MockUserRepository,
 };

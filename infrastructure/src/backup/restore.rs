@@ -165,9 +165,10 @@ impl SqliteBackups {
             Ok(open) => {
                 // another file may have other rules under the same revision
                 *core.rules.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                *pools = Some(open);
                 core.monitor.mended();
-                core.follow();
+                let followed = core.follow(&open).await;
+                *pools = Some(open);
+                followed?;
             }
             Err(error) if done.is_ok() => return Err(error),
             Err(error) => tracing::error!(%error, "the database could not be opened again"),

@@ -13,12 +13,13 @@ use trivia_domain::{StoreError, StoreResult};
 use super::PAUSE;
 use super::copy::{close, connect_live, lines};
 use super::files::{Scratch, blocking, corrupt, create_dir, failed, sync_dir, sync_file};
+use crate::database::{HEAD, forget_head};
 use crate::error::{is_damage, translate};
 
 /// The copy, in a directory of its own.
 pub(super) const STAGED: &str = "db";
-/// What SQLite keeps beside a database.
-pub(super) const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// What SQLite and we keep beside a database.
+pub(super) const COMPANIONS: [&str; 4] = ["-wal", "-shm", "-journal", HEAD];
 
 /// The present database, open on this one connection and without a write-ahead log.
 pub(super) struct Held {
@@ -154,7 +155,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// Keeps a database that cannot be read under another name, together with its log. Its own name
 /// stays until the rename, so that no moment is without a file. Returns the other name.
 pub(super) fn set_aside(live: &Path, stamp: &str) -> StoreResult<PathBuf> {
-    let free = |aside: &PathBuf| ["", "-wal", "-shm", "-journal"].iter().all(|end| !beside(aside, end).exists());
+    let free = |aside: &PathBuf| [""].iter().chain(&COMPANIONS).all(|end| !beside(aside, end).exists());
     let names = (1_u32..).map(|number| match number {
         1 => beside(live, &format!(".damaged-{stamp}")),
         number => beside(live, &format!(".damaged-{stamp}-{number}")),
@@ -202,6 +203,8 @@ pub(super) fn undo_half_a_swap(live: &Path) -> StoreResult<()> {
 
 /// Makes the copy the database.
 pub(super) fn exchange(live: &Path, staged: &Scratch) -> StoreResult<()> {
+    // the copy has other commits
+    forget_head(live).map_err(failed(live))?;
     fs::rename(staged.file(STAGED), live).map_err(failed(live))?;
     sync_dir(live.parent().unwrap_or(Path::new("/")))
         .map_err(|error| StoreError::OutcomeUnknown { reason: format!("the new file is in place, but {error}") })

@@ -9,7 +9,7 @@ use trivia_domain::ports::{Clock, RandomSource};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::connect::{Access, connect, exists, verify_pragmas};
-use super::{DatabaseOptions, Monitor, Watch, retry};
+use super::{DatabaseOptions, Durability, Head, Monitor, Watch, retry};
 use crate::error::{During, translate};
 use crate::read_model::ReadModel;
 use crate::repository::projection;
@@ -24,6 +24,7 @@ pub(crate) struct Core {
     pub(crate) rules: StdMutex<Option<(i64, Arc<RuleBook>)>>,
     pub(crate) monitor: Monitor,
     pub(crate) model: Arc<ReadModel>,
+    pub(crate) head: Head,
     /// `None` while closed or while a restore swaps the file.
     pub(crate) pools: Arc<RwLock<Option<Pools>>>,
 }
@@ -49,13 +50,21 @@ impl Core {
         Ok(WriterGuard { connection: writer.lock_owned().await, _pools: pools })
     }
 
-    /// Lets the read model follow the database that is open now.
-    pub(crate) fn follow(&self) {
+    /// Lets the read model follow the database that is open now, and looks whether it has all commits that were noted.
+    pub(crate) async fn follow(&self, pools: &Pools) -> StoreResult<()> {
+        // without `full`, the last commits may go with the power
+        let forgive = self.options.durability == Durability::Normal;
+        match self.head.follow(&pools.reader, forgive).await? {
+            Some(loss) if forgive => tracing::warn!(database = self.name(), loss, "its durability is `normal`"),
+            Some(loss) => self.monitor.stop(&self.name(), &loss),
+            None => {}
+        }
         let watch = Watch::open(self.options.url.path());
         if let Err(error) = &watch {
             tracing::debug!(database = self.name(), %error, "nothing is kept in memory: commits cannot be watched");
         }
         self.model.follow(watch.ok());
+        Ok(())
     }
 
     /// Writes the file anew, so that nothing is left in unused parts of it, and empties the log.

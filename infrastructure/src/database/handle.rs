@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use tokio::sync::{RwLock, mpsc};
+use tokio::sync::mpsc;
 use trivia_domain::StoreResult;
 use trivia_domain::model::{Drift, Task, TaskRecord};
 use trivia_domain::ports::{
@@ -15,7 +15,7 @@ use trivia_domain::ports::{
 
 use super::core::{Core, Pools};
 use super::writer::{self, Job};
-use super::{DatabaseOptions, Monitor, Scope, health, settle, stats, tasks};
+use super::{DatabaseOptions, Head, Monitor, Scope, health, settle, stats, tasks};
 use crate::read_model::Whose;
 use crate::repository::{Repository, drift};
 
@@ -43,14 +43,16 @@ impl Database {
         let pools = Pools::open(&options).await?;
         let core = Arc::new(Core {
             monitor: Monitor::new(options.slow_after),
+            head: Head::new(options.url.path()),
             options,
             clock,
             random,
             rules: Mutex::default(),
             model: Arc::default(),
-            pools: Arc::new(RwLock::new(Some(pools))),
+            pools: Arc::default(),
         });
-        core.follow();
+        core.follow(&pools).await?;
+        *core.pools.write().await = Some(pools);
         let (queue, jobs) = mpsc::channel::<Job>(QUEUE);
         tokio::spawn(writer::run(Arc::clone(&core), jobs));
         let repository = Arc::new(Repository::new(Scope::Store { core: Arc::clone(&core), queue }));
@@ -146,7 +148,11 @@ impl MaintenancePort for Database {
         self.core.model.follow(None);
         // the write lock is granted when nobody uses a connection any more
         match self.core.pools.write().await.take() {
-            Some(pools) => pools.close().await,
+            Some(pools) => {
+                pools.close().await?;
+                self.core.head.close(self.core.options.url.path());
+                Ok(())
+            }
             None => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::connect::pragma;
 use super::core::Core;
+use super::head::loss;
 use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar, tables};
 use super::tasks;
 use super::transaction::{Needs, Transaction};
@@ -77,6 +78,7 @@ async fn problems(core: &Arc<Core>) -> StoreResult<Vec<String>> {
         // rows of a damaged file cannot be trusted any further
         return Ok(problems);
     }
+    problems.extend(loss(&*reader, core.head.path()).await?);
     for line in lines(&*reader, "PRAGMA foreign_key_check", &["table", "rowid", "parent"]).await? {
         problems.push(format!("foreign key: {line}"));
     }
@@ -274,7 +276,10 @@ fn task_check(record: &TaskRecord, server: Option<&Holder>, now: DateTime<Utc>) 
     }
     // a server that has just started has not had the time yet
     let begun = server?.since?;
-    let due_at = record.done_at.map_or(begun, |at| record.task.due_at(Some(at), now).max(begun));
+    let due_at = match record.done_at {
+        None => record.task.due_at(None, begun),
+        done_at => record.task.due_at(done_at, now).max(begun),
+    };
     (now - due_at > TASK_GRACE).then(|| {
         let reason = format!("it is due since {}", due_at.format("%F %T UTC"));
         finding(name, HealthStatus::Warning, &reason, "look into the log of `trivia-db serve`, and start it again")
@@ -284,6 +289,7 @@ fn task_check(record: &TaskRecord, server: Option<&Holder>, now: DateTime<Utc>) 
 /// What to do about a task that fails; a server tries it again by itself.
 const fn remedy(task: Task) -> &'static str {
     match task {
+        Task::Recover => "stop what uses the database, then run `trivia-db recover --dry-run`",
         Task::DailyBackup | Task::WeeklyBackup => {
             "see that the backup directory can be written and has space, then run `trivia-db backup create`"
         }

@@ -3,6 +3,7 @@
 mod connect;
 mod core;
 mod handle;
+mod head;
 mod health;
 mod monitor;
 mod options;
@@ -18,6 +19,7 @@ mod writer;
 pub(crate) use connect::{connect_existing, connect_or_create};
 pub(crate) use core::{Core, Pools};
 pub use handle::Database;
+pub(crate) use head::{Head, SUFFIX as HEAD, advance, loss, number, remove as forget_head};
 pub(crate) use monitor::Monitor;
 pub use options::{DatabaseOptions, DatabaseUrl, Durability};
 pub(crate) use projector::settle;

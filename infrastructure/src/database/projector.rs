@@ -48,7 +48,11 @@ pub(crate) async fn settle(core: &Arc<Core>, whose: Whose) -> StoreResult<bool> 
             Ok(()) => {}
             // reads go on when nothing can be written
             Err(
-                error @ (StoreError::DiskFull { .. } | StoreError::ReadOnly { .. } | StoreError::OutcomeUnknown { .. }),
+                error @ (StoreError::DiskFull { .. }
+                | StoreError::ReadOnly { .. }
+                | StoreError::OutcomeUnknown { .. }
+                // damage was met; what cannot be read says so itself
+                | StoreError::Corrupt { .. }),
             ) => {
                 tracing::warn!(%error, "what is read now may lack the newest facts of some players");
                 return Ok(false);

@@ -138,7 +138,10 @@ impl Writing<'_> {
 
     pub(crate) async fn commit(self) -> StoreResult<()> {
         match self {
-            Self::Own(transaction) => transaction.commit().await,
+            Self::Own(transaction) => {
+                transaction.count().await?;
+                transaction.commit().await
+            }
             Self::Joined(_) => Ok(()),
         }
     }

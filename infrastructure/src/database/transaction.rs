@@ -1,16 +1,17 @@
 //! The one transaction that may write at a time, and the time that it takes.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use trivia_domain::model::UserId;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::core::{Core, WriterGuard};
-use super::retry;
-use crate::error::translate;
+use super::{head, retry};
+use crate::error::{During, translate};
 use crate::read_model::{Effects, Flight, Warm};
 use crate::repository::projection;
 
@@ -20,6 +21,8 @@ pub(crate) struct Transaction {
     inner: DatabaseTransaction,
     flight: Flight,
     effects: Mutex<Effects>,
+    /// Its number among the commits, when it does something that somebody is told of.
+    number: AtomicI64,
     guard: WriterGuard,
     timer: Timer,
 }
@@ -61,7 +64,8 @@ impl Transaction {
         let begun = begun.inspect_err(|error| core.monitor.stop_if_damaged(error));
         let (inner, flight) = (begun?, core.model.begin());
         let timer = Timer::start(core, what);
-        let mut transaction = Self { inner, flight, effects: Mutex::new(effects), guard, timer };
+        let mut transaction =
+            Self { inner, flight, effects: Mutex::new(effects), number: AtomicI64::default(), guard, timer };
         transaction.meet(needs).await.inspect_err(|error| core.monitor.stop_if_damaged(error))?;
         Ok(transaction)
     }
@@ -116,8 +120,19 @@ impl Transaction {
         self.effects.lock().unwrap_or_else(PoisonError::into_inner).add(effects);
     }
 
+    /// Notes the number that it has among the commits.
+    pub(crate) fn is_commit(&self, number: i64) {
+        self.number.store(number, Ordering::Relaxed);
+    }
+
+    /// Counts it among the commits.
+    pub(crate) async fn count(&self) -> StoreResult<()> {
+        let row = self.inner.query_one_raw(head::advance(&self.inner)).await.during("counting a commit")?;
+        row.map_or(Ok(()), |row| head::number(&row).map(|number| self.is_commit(number)))
+    }
+
     pub(crate) async fn commit(self) -> StoreResult<()> {
-        let Self { inner, flight, effects, guard, timer } = self;
+        let Self { inner, flight, effects, number, guard, timer } = self;
         let core = Arc::clone(&timer.core);
         let committed = inner.commit().await.map_err(|error| match translate(error, &core.name()) {
             // refused before anything was written
@@ -128,6 +143,10 @@ impl Transaction {
             }
         });
         if committed.is_ok() {
+            match number.into_inner() {
+                0 => {}
+                number => core.head.note(number),
+            }
             // before anybody is told, and before anybody else can write
             flight.land(effects.into_inner().unwrap_or_else(PoisonError::into_inner));
         }

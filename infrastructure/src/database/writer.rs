@@ -13,7 +13,7 @@ use super::projector::{SLICE, project};
 use super::transaction::{Needs, Transaction};
 use crate::error::repeat;
 use crate::read_model::{Effects, Whose};
-use crate::repository::moves::{self, Projection, Trust};
+use crate::repository::moves::{self, Applied, Projection, Trust};
 
 /// Most moves of one transaction.
 const BATCH: usize = 256;
@@ -147,8 +147,11 @@ async fn attempt(
         core.monitor.observe(&applied, || core.clock.now());
     }
     let applied = applied.inspect_err(|error| core.monitor.stop_if_damaged(error));
-    let (outcomes, effects) = applied?;
+    let Applied { outcomes, effects, number } = applied?;
     transaction.tell(effects);
+    if let Some(number) = number {
+        transaction.is_commit(number);
+    }
     transaction.commit().await?;
     Ok(outcomes)
 }

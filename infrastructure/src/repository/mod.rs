@@ -43,7 +43,10 @@ impl Repository {
     pub(crate) async fn commit(self) -> StoreResult<()> {
         match self.scope {
             Scope::Store { .. } => Ok(()),
-            Scope::Work { transaction, .. } => transaction.commit().await,
+            Scope::Work { transaction, .. } => {
+                transaction.count().await?;
+                transaction.commit().await
+            }
         }
     }
 }

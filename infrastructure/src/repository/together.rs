@@ -39,16 +39,17 @@ pub(super) fn models<M: FromQueryResult>(rows: Option<Vec<QueryResult>>, action:
     rows.iter().flatten().map(|row| M::from_query_result(row, "").during(action)).collect()
 }
 
-/// Runs several statements in their order.
+/// Runs several statements in their order, and returns the rows of the last.
 pub(super) async fn execute_all(
     connection: &impl ConnectionTrait,
     statements: Vec<Statement>,
     action: &'static str,
-) -> StoreResult<()> {
+) -> StoreResult<Vec<QueryResult>> {
+    let mut rows = Vec::new();
     for statement in joined(connection.get_database_backend(), statements) {
-        connection.execute_raw(statement).await.during(action)?;
+        rows = connection.query_all_raw(statement).await.during(action)?;
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// One statement of all, where the engine takes that. More than a few stay apart: the trips do not matter beside
@@ -69,4 +70,4 @@ fn joined(backend: DbBackend, statements: Vec<Statement>) -> Vec<Statement> {
 }
 
 /// Statements that make one trip.
-const FEW: usize = 5;
+const FEW: usize = 6;

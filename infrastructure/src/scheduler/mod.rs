@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
-use trivia_domain::model::{BackupKind, Page, RetentionPolicy, Task, TaskRecord, Verification};
-use trivia_domain::ports::{BackupService, CheckOutcome, Clock, MaintenancePort, Store};
+use trivia_domain::model::{BackupKind, Page, RecoverySource, RetentionPolicy, Task, TaskRecord, Verification};
+use trivia_domain::ports::{BackupService, CheckOutcome, Clock, MaintenancePort, RecoveryService, Store};
 use trivia_domain::{Refusal, StoreError, StoreResult};
 
 pub use self::lock::SchedulerLock;
@@ -33,6 +33,8 @@ pub struct SchedulerPorts {
     pub maintenance: Arc<dyn MaintenancePort>,
     /// Backups.
     pub backups: Arc<dyn BackupService>,
+    /// Recovers the store when damage was met; without it, that is left to people.
+    pub recovery: Option<Arc<dyn RecoveryService>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -97,6 +99,7 @@ pub struct TaskStatus {
 ///     store: Arc::new(database.clone()),
 ///     maintenance: Arc::new(database.clone()),
 ///     backups: Arc::new(SqliteBackups::attached(&database, "data/backups".into())),
+///     recovery: None,
 ///     clock: Arc::new(SystemClock),
 /// };
 /// Scheduler::new(ports, SchedulePolicy::default()).run(stop).await;
@@ -189,11 +192,22 @@ impl Scheduler {
                 break;
             }
             let now = self.ports.clock.now();
-            if self.memory().iter().any(|memory| memory.record.task == task && memory.next_at(now) <= now) {
+            if self.memory().iter().any(|memory| memory.record.task == task && self.is_due(memory, now)) {
                 attempts.push(self.attempt(task, now).await);
             }
         }
         Ok(attempts)
+    }
+
+    fn is_due(&self, memory: &Memory, now: DateTime<Utc>) -> bool {
+        let next_at = memory.next_at(now);
+        match memory.record.task {
+            Task::Recover => {
+                let is_needed = self.ports.recovery.as_ref().is_some_and(|recovery| recovery.is_needed());
+                is_needed && (memory.failures == 0 || next_at <= now)
+            }
+            _ => next_at <= now,
+        }
     }
 
     /// Does a task, and remembers what came of it.
@@ -223,6 +237,7 @@ impl Scheduler {
 
     async fn perform(&self, task: Task, now: DateTime<Utc>) -> StoreResult<String> {
         match task {
+            Task::Recover => self.recover().await,
             Task::DailyBackup => self.back_up(BackupKind::Daily).await,
             Task::WeeklyBackup => self.back_up(BackupKind::Weekly).await,
             Task::Retention => {
@@ -242,6 +257,15 @@ impl Scheduler {
             Task::ExpireSessions => self.expire_sessions(now).await,
             Task::ForgetSessions => self.forget_sessions(now).await,
         }
+    }
+
+    async fn recover(&self) -> StoreResult<String> {
+        let Some(recovery) = &self.ports.recovery else { return Ok(String::new()) };
+        let report = recovery.recover().await?;
+        Ok(match report.source {
+            RecoverySource::Nothing => "the files are whole".to_owned(),
+            _ => format!("{} rows rescued, {} lost, {} refused", report.rescued, report.lost, report.quarantined),
+        })
     }
 
     async fn back_up(&self, kind: BackupKind) -> StoreResult<String> {

@@ -2,10 +2,12 @@ use std::collections::BTreeMap;
 
 use trivia_domain::memory::{ManualClock, MemoryStore, SeededRandom};
 use trivia_domain::model::{
-    BackupId, BackupInfo, BackupManifest, ChannelId, Failing, GameSession, SessionStatus, TimeLimit, UserId,
-    Verification,
+    BackupId, BackupInfo, BackupManifest, ChannelId, Failing, GameSession, RecoveryReport, SessionStatus, TimeLimit,
+    UserId, Verification,
 };
-use trivia_domain::ports::{AddOutcome, MockBackupService, MockMaintenancePort, Repositories, StartSession};
+use trivia_domain::ports::{
+    AddOutcome, MockBackupService, MockMaintenancePort, MockRecoveryService, Repositories, StartSession,
+};
 
 use super::*;
 
@@ -19,6 +21,8 @@ struct World {
     damaged: bool,
     drills: Vec<BackupId>,
     check: Option<CheckOutcome>,
+    /// Since damage was met: how many attempts at a recovery fail.
+    recoveries: Option<u32>,
     /// Calls that find the store busy.
     busy: u32,
     /// Told to stop by the first backup.
@@ -60,6 +64,7 @@ impl Bench {
             store: self.store.clone(),
             maintenance: Arc::new(self.maintenance()),
             backups: Arc::new(self.backups()),
+            recovery: Some(Arc::new(self.recovery())),
             clock: self.clock.clone(),
         };
         Scheduler::new(ports, policy)
@@ -85,6 +90,23 @@ impl Bench {
         });
         let world = self.world.clone();
         port.expect_check().returning(move || world.lock().unwrap().check.clone().unwrap_or(CheckOutcome::Ok));
+        port
+    }
+
+    fn recovery(&self) -> MockRecoveryService {
+        let mut port = MockRecoveryService::new();
+        let world = self.world.clone();
+        port.expect_is_needed().returning(move || world.lock().unwrap().recoveries.is_some());
+        let world = self.world.clone();
+        port.expect_recover().returning(move || {
+            let mut world = world.lock().unwrap();
+            let left = world.recoveries.unwrap();
+            world.recoveries = left.checked_sub(1);
+            match left {
+                0 => Ok(recovered()),
+                _ => Err(StoreError::Busy { what: "the file".to_owned() }),
+            }
+        });
         port
     }
 
@@ -161,6 +183,24 @@ fn backup(kind: BackupKind) -> BackupInfo {
     BackupInfo { manifest, path: String::new(), verified: true, drill: None }
 }
 
+fn recovered() -> RecoveryReport {
+    RecoveryReport {
+        source: RecoverySource::Backup,
+        dry_run: false,
+        problems: Vec::new(),
+        backup: None,
+        tables: Vec::new(),
+        rescued: 7,
+        lost: 1,
+        quarantined: 0,
+        unreadable_pages: 2,
+        forensics: None,
+        quarantine: None,
+        set_aside: None,
+        new_backup: None,
+    }
+}
+
 async fn tick(scheduler: &Scheduler) -> Vec<Task> {
     scheduler.tick().await.unwrap().into_iter().map(|attempt| attempt.task).collect()
 }
@@ -170,7 +210,7 @@ async fn l26_all_is_done_at_the_first_start_and_then_when_it_is_due() {
     let bench = Bench::new();
     let scheduler = bench.start();
     assert_eq!(scheduler.status(), []);
-    assert_eq!(tick(&scheduler).await, Task::ALL);
+    assert_eq!(tick(&scheduler).await, Task::ALL[1..]);
     assert_eq!(tick(&scheduler).await, []);
     let mut counts: BTreeMap<Task, usize> = BTreeMap::new();
     for _ in 0..8 * 24 * 4 {
@@ -204,7 +244,7 @@ async fn l26_missed_runs_are_made_up_once() {
     assert_eq!(tick(&bench.start()).await, [], "another process on the same day");
     bench.clock.advance(TimeDelta::days(40));
     let scheduler = bench.start();
-    assert_eq!(tick(&scheduler).await, Task::ALL);
+    assert_eq!(tick(&scheduler).await, Task::ALL[1..]);
     assert_eq!(tick(&scheduler).await, []);
 }
 
@@ -229,7 +269,7 @@ async fn a_failed_run_is_tried_again_after_longer_and_longer_pauses() {
     let failing = Some(Failing { since: at(NOON), reason: "no space left for backups".to_owned() });
     let expected = TaskRecord { failing, ..TaskRecord::new(Task::DailyBackup) };
     assert_eq!(bench.record(Task::DailyBackup), expected);
-    let status = scheduler.status().remove(0);
+    let status = scheduler.status().remove(1);
     assert_eq!((status.record, status.failures), (expected, 9));
     assert_eq!(status.next_at, at(NOON) + TimeDelta::minutes(243));
 
@@ -241,7 +281,7 @@ async fn a_failed_run_is_tried_again_after_longer_and_longer_pauses() {
     assert!(healed.starts_with(&[Task::DailyBackup, Task::WeeklyBackup]), "{healed:?}");
     assert_eq!(bench.record(Task::DailyBackup).failing, None);
     assert_eq!(bench.record(Task::DailyBackup).done_at, Some(bench.clock.now()));
-    let status = scheduler.status().remove(0);
+    let status = scheduler.status().remove(1);
     assert_eq!((status.failures, status.next_at), (0, at("2026-03-05T00:00:00Z")));
 }
 
@@ -253,12 +293,31 @@ async fn t4_a_clock_that_goes_back_stops_nothing() {
     tick(&scheduler).await;
     bench.world().disk_is_full = true;
     bench.clock.set(at(NOON));
-    assert_eq!(tick(&scheduler).await, Task::ALL, "what was done in the future is done now");
+    assert_eq!(tick(&scheduler).await, Task::ALL[1..], "what was done in the future is done now");
     assert_eq!(tick(&bench.start()).await, [Task::DailyBackup, Task::WeeklyBackup], "the rest was remembered");
     bench.clock.set(at("2016-01-01T00:00:00Z"));
     bench.world().disk_is_full = false;
-    assert_eq!(tick(&scheduler).await, Task::ALL, "nor does it wait for years to try again");
+    assert_eq!(tick(&scheduler).await, Task::ALL[1..], "nor does it wait for years to try again");
     assert_eq!(bench.record(Task::DailyBackup).failing, None);
+}
+
+#[tokio::test]
+async fn l27_damage_is_recovered_before_anything_else_and_again_after_a_pause() {
+    let bench = Bench::new();
+    let scheduler = bench.start();
+    tick(&scheduler).await;
+    bench.world().recoveries = Some(1);
+    bench.clock.advance(TimeDelta::hours(24));
+    let attempts = scheduler.tick().await.unwrap();
+    assert_eq!(attempts[0].task, Task::Recover);
+    assert!(attempts[0].outcome.as_ref().unwrap_err().contains("busy"));
+    assert_eq!(tick(&scheduler).await, [], "not at once");
+    bench.clock.advance(TimeDelta::minutes(1));
+    let attempts = scheduler.tick().await.unwrap();
+    let outcome = Ok("7 rows rescued, 1 lost, 0 refused".to_owned());
+    assert_eq!(attempts[0], Attempt { task: Task::Recover, outcome });
+    bench.clock.advance(TimeDelta::minutes(1));
+    assert_eq!(tick(&scheduler).await, []);
 }
 
 #[tokio::test]
@@ -325,7 +384,7 @@ async fn a_busy_store_is_asked_again_and_nothing_is_done_twice() {
     bench.world().busy = 1;
     assert!(matches!(scheduler.tick().await, Err(StoreError::Busy { .. })));
     assert_eq!(bench.world().backups, []);
-    assert_eq!(tick(&scheduler).await, Task::ALL);
+    assert_eq!(tick(&scheduler).await, Task::ALL[1..]);
     bench.clock.advance(TimeDelta::days(1));
     // when the first task is to be remembered
     bench.world().busy = 1;

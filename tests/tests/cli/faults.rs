@@ -48,7 +48,7 @@ fn without_a_database_the_hint_is_init() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_left_alone() {
+fn l28_a_file_that_is_no_database_is_left_alone() {
     let bench = Bench::empty();
     bench.stays_broken();
     let file = bench.write("data/trivia.db", "these are my holiday notes\n".repeat(1_000));
@@ -77,7 +77,7 @@ fn s20_an_empty_file_is_a_database_that_is_still_to_be_made() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused() {
+async fn l28_l29_a_newer_schema_is_refused() {
     let bench = Bench::ready();
     bench.stays_broken();
     let sql = "INSERT INTO schema_version (version, applied_at) VALUES ('m29991231_000001_future', 0)";
@@ -101,7 +101,7 @@ async fn numbers_that_disagree_with_the_ledger_are_found() {
 }
 
 #[test]
-fn damaged_pages_are_found_and_a_restore_mends_them() {
+fn l25_damaged_pages_are_found_and_a_restore_mends_them() {
     let bench = Bench::ready();
     let backup = bench.json(["backup", "create"]);
     let file = OpenOptions::new().write(true).open(bench.path("data/trivia.db")).unwrap();
@@ -167,7 +167,7 @@ async fn a_changed_number_is_verified_and_rebuilt() {
 }
 
 #[test]
-fn a_damaged_backup_is_found_and_not_restored() {
+fn l25_a_damaged_backup_is_found_and_not_restored() {
     let bench = Bench::ready();
     let good = bench.json(["backup", "create"]);
     let bad = bench.json(["backup", "create"]);
@@ -185,7 +185,7 @@ fn a_damaged_backup_is_found_and_not_restored() {
 }
 
 #[test]
-fn a_backup_folder_that_cannot_be_made_is_named() {
+fn l28_a_backup_folder_that_cannot_be_made_is_named() {
     let bench = Bench::ready();
     bench.write("file", "");
     let args = ["--backup-dir", "file/below", "backup", "create"];
@@ -197,7 +197,7 @@ fn a_backup_folder_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn a_database_folder_that_cannot_be_made_is_named() {
+fn l28_a_database_folder_that_cannot_be_made_is_named() {
     let bench = Bench::empty();
     bench.write("file", "");
     bench.run(["--database-url", "sqlite://file/x.db", "init"]).expect_error(1, &["file/x.db"]);
@@ -206,7 +206,7 @@ fn a_database_folder_that_cannot_be_made_is_named() {
 }
 
 #[tokio::test]
-async fn a_database_that_another_process_holds_is_busy_and_not_damaged() {
+async fn l27_s19_a_database_that_another_process_holds_is_busy_and_not_damaged() {
     let bench = Bench::ready();
     let path = bench.path("data/trivia.db");
     let other = connect(&path).await;
@@ -239,7 +239,7 @@ async fn a_database_that_another_process_holds_is_busy_and_not_damaged() {
 }
 
 #[tokio::test]
-async fn a_restore_waits_until_nobody_else_has_the_database_open() {
+async fn l25_a_restore_waits_until_nobody_else_has_the_database_open() {
     let bench = Bench::ready();
     let backup = bench.json(["backup", "create"]);
     let other = connect(&bench.path("data/trivia.db")).await;
@@ -309,7 +309,7 @@ fn fill(disk: &Path, room: u64) -> PathBuf {
 }
 
 #[test]
-fn a_full_disk_is_an_error_that_heals() {
+fn l28_a_full_disk_is_an_error_that_heals() {
     let bench = Bench::empty();
     let data = bench.path("data");
     let Some(disk) = SmallDisk::mount(&data, "200k") else {

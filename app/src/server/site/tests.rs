@@ -81,6 +81,7 @@ pub(crate) fn bench(maintenance: MockMaintenancePort, schema: bool) -> Bench {
         maintenance: maintenance.clone(),
         backups: Arc::new(MockBackupService::new()),
         clock: clock.clone(),
+        recovery: None,
     };
     let scheduler = Arc::new(Scheduler::new(ports, SchedulePolicy::default()));
     let (stop, stopped) = watch::channel(false);

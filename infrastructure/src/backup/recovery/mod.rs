@@ -23,9 +23,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use trivia_domain::model::{BackupId, BackupInfo, BackupKind, RecoveredTable, RecoveryReport, RecoverySource};
-use trivia_domain::ports::{CheckOutcome, Clock, MaintenancePort};
+use trivia_domain::ports::{CheckOutcome, Clock, MaintenancePort, RecoveryService};
 use trivia_domain::{StoreError, StoreResult};
 
 use self::forensics::{Frozen, Seal};
@@ -39,7 +40,7 @@ use super::copy::{close, connect_live, lines};
 use super::files::{Scratch, blocking, failed};
 use super::restore::{copy_exactly, latest};
 use super::swap::{Held, STAGED, claim, exchange, keep_owner, resolve, set_aside, settle, undo_half_a_swap};
-use crate::database::{Database, DatabaseOptions, DatabaseUrl};
+use crate::database::{Database, DatabaseOptions, DatabaseUrl, HEAD, loss};
 use crate::error::{During, is_damage, translate};
 use crate::random::SystemRandom;
 use crate::repository::erasing;
@@ -90,41 +91,6 @@ impl SqliteRecovery {
         Self { backups: SqliteBackups::attached(database, backup_dir) }
     }
 
-    /// Recovers the database if it is damaged. Interrupted anywhere, the next start finds the old file or the
-    /// recovered one. The damaged files stay: copies with digests in `forensics` in the directory of the backups,
-    /// and the file itself beside the database.
-    ///
-    /// # Errors
-    /// `Busy` when somebody uses the database, `ReadOnly` without permission, `DiskFull` without space,
-    /// `Missing` when there are no files, `Incompatible` when the schema is newer than this program; then nothing
-    /// was changed. That a database could not be looked at never counts as damage.
-    pub async fn recover(&self) -> StoreResult<RecoveryReport> {
-        let recovery = self.clone();
-        // a task of its own: a caller who goes away must not leave the database closed
-        let done = tokio::spawn(async move {
-            let _alone = recovery.backups.gate.write().await;
-            let climb = recovery.climb(false);
-            let mut report = match &recovery.backups.core {
-                Some(core) => recovery.backups.while_closed(core, climb).await?,
-                None => climb.await?,
-            };
-            if report.source != RecoverySource::Nothing {
-                report.new_backup = recovery.first_backup().await;
-            }
-            Ok(report)
-        });
-        done.await.unwrap_or_else(|error| Err(StoreError::backend(ACTION, error)))
-    }
-
-    /// Says what [`Self::recover`] would do, and changes nothing. Nobody may have the database open.
-    ///
-    /// # Errors
-    /// As [`Self::recover`].
-    pub async fn rehearse(&self) -> StoreResult<RecoveryReport> {
-        let _alone = self.backups.gate.write().await;
-        self.climb(true).await
-    }
-
     async fn climb(&self, dry_run: bool) -> StoreResult<RecoveryReport> {
         let (path, backups) = (self.backups.source().to_owned(), self.backups.directory.path().to_owned());
         let (live, frozen, staged) = blocking(move || {
@@ -153,7 +119,7 @@ impl SqliteRecovery {
             set_aside: None,
             new_backup: None,
         };
-        let only_indexes = match self.look(&staged.file(TRIED)).await? {
+        let only_indexes = match self.look(&staged.file(TRIED), frozen.file(HEAD)).await? {
             Finding::Whole => return Ok(report),
             Finding::Indexes(problems) => {
                 report.problems = problems;
@@ -206,7 +172,7 @@ impl SqliteRecovery {
 
     /// What SQLite says of a copy that is ours alone: whatever it says of the content is damage, and whatever it
     /// says of the disk is an error.
-    async fn look(&self, copy: &Path) -> StoreResult<Finding> {
+    async fn look(&self, copy: &Path, head: Option<PathBuf>) -> StoreResult<Finding> {
         let damaged = |reason: String| Ok(Finding::Damaged(vec![reason]));
         match fs::metadata(copy) {
             Ok(file) if file.len() == 0 => return damaged("the file is empty".to_owned()),
@@ -236,10 +202,15 @@ impl SqliteRecovery {
             Ok(status) if status.applied.is_empty() => damaged("it has no tables of ours".to_owned()),
             // the check is that of the newest schema
             Ok(status) if !status.pending.is_empty() => Ok(Finding::Whole),
-            Ok(_) => Ok(match self.check(copy).await? {
-                problems if problems.is_empty() => Finding::Whole,
-                problems => Finding::Damaged(problems),
-            }),
+            Ok(_) => {
+                let mut problems = self.check(copy).await?;
+                if let Some(head) = head.filter(|_| problems.is_empty()) {
+                    let connection = connect_live(copy, self.backups.options.busy_timeout).await?;
+                    let lost = loss(&connection, &head).await;
+                    problems.extend(close(connection, lost).await?);
+                }
+                Ok(if problems.is_empty() { Finding::Whole } else { Finding::Damaged(problems) })
+            }
             Err(error) if is_damage(&error) => damaged(reason(error)),
             Err(error) => Err(error),
         }
@@ -480,6 +451,38 @@ impl SqliteRecovery {
                 None
             }
         }
+    }
+}
+
+#[async_trait]
+impl RecoveryService for SqliteRecovery {
+    fn is_needed(&self) -> bool {
+        self.backups.core.as_ref().is_some_and(|core| core.monitor.refuse_if_damaged().is_err())
+    }
+
+    /// Copies of the damaged files, with digests, are in `forensics` in the directory of the backups then, and the
+    /// file itself is beside the database.
+    async fn recover(&self) -> StoreResult<RecoveryReport> {
+        let recovery = self.clone();
+        // a task of its own: a caller who goes away must not leave the database closed
+        let done = tokio::spawn(async move {
+            let _alone = recovery.backups.gate.write().await;
+            let climb = recovery.climb(false);
+            let mut report = match &recovery.backups.core {
+                Some(core) => recovery.backups.while_closed(core, climb).await?,
+                None => climb.await?,
+            };
+            if report.source != RecoverySource::Nothing {
+                report.new_backup = recovery.first_backup().await;
+            }
+            Ok(report)
+        });
+        done.await.unwrap_or_else(|error| Err(StoreError::backend(ACTION, error)))
+    }
+
+    async fn rehearse(&self) -> StoreResult<RecoveryReport> {
+        let _alone = self.backups.gate.write().await;
+        self.climb(true).await
     }
 }
 

@@ -155,7 +155,7 @@ pub(crate) struct Wal {
     pub(crate) header: bool,
     /// Frames up to the last trusted commit.
     pub(crate) used: u64,
-    /// Frames behind that: of a commit that was not finished, or behind a broken frame.
+    /// Frames after that: of a commit that was not finished, or behind a broken frame.
     pub(crate) unused: u64,
     /// Frames that an earlier, finished log left behind.
     pub(crate) stale: u64,
@@ -303,6 +303,28 @@ impl<R: Read + Seek> Pages<R> {
             Some(page) => self.rows(&page, table, origin, &mut take),
             None => Ok(Found::default()),
         }
+    }
+
+    /// Hands out the rows of commits that are in the log behind a broken frame, those of the newest first. They may be
+    /// older than what [`walk`](Self::walk) found, or were never finished, so they count only where there is nothing else.
+    ///
+    /// # Errors
+    /// What `take` returns.
+    pub(crate) fn behind<E>(&mut self, mut take: impl FnMut(Row) -> Result<(), E>) -> Result<(), E> {
+        let size = self.header.page_size as u64;
+        let behind = self.log.as_mut().map(|log| std::mem::take(&mut log.behind)).unwrap_or_default();
+        self.budget = 4 * behind.len() as u64 + 64;
+        for (number, at) in behind.into_iter().rev() {
+            let Some(Ok(mut bytes)) = self.log.as_mut().map(|log| log.at(at, size)) else { continue };
+            bytes.truncate(self.header.usable());
+            let Some(page) = Page::new(number, bytes) else { continue };
+            if let [table] = *self.fitting(&page)
+                && table != self.schema()
+            {
+                self.rows(&page, table, Origin::Orphan, &mut take)?;
+            }
+        }
+        Ok(())
     }
 
     /// The root page of a row of the schema and its table; no table if it is an index. A name that is

@@ -111,6 +111,7 @@ fn walk(
                 }
             }
         }
+        pages.behind(&mut take)?;
         sender.blocking_send(batch).map_err(|_| gone())?;
         Ok(report)
     }

@@ -84,7 +84,7 @@ impl Repository {
             }
             Scope::Work { transaction, core } => {
                 let moves = [(&command, at)];
-                let (mut outcomes, effects) =
+                let Applied { mut outcomes, effects, .. } =
                     apply(&**transaction, core, &moves, None, Trust::Nothing, Projection::Now).await?;
                 // a later step may fail, and then these rows are not so
                 transaction.tell(effects.without_rows());
@@ -113,6 +113,14 @@ pub(crate) enum Projection {
     Later,
 }
 
+/// What came of moves that were judged together.
+pub(crate) struct Applied {
+    pub(crate) outcomes: Vec<StoreResult<Outcome>>,
+    pub(crate) effects: Effects,
+    /// The number of the commit, if they changed anything.
+    pub(crate) number: Option<i64>,
+}
+
 /// Judges moves in order and stores what they changed; the caller commits, and tells the read model. A move
 /// that the rules refuse is an outcome, so it undoes nobody else's.
 ///
@@ -124,7 +132,7 @@ pub(crate) async fn apply(
     warm: Option<&mut Warm>,
     trust: Trust,
     projection: Projection,
-) -> StoreResult<(Vec<StoreResult<Outcome>>, Effects)> {
+) -> StoreResult<Applied> {
     let mut nothing = Warm::default();
     let warm = warm.unwrap_or(&mut nothing);
     let rules = match warm.rules() {
@@ -151,7 +159,7 @@ pub(crate) async fn apply(
         Projection::Now => Vec::new(),
         Projection::Later => moved.into_iter().filter(|id| !warm.is_listed(*id)).collect(),
     };
-    store(connection, &set, &changes, &new).await?;
+    let number = store(connection, &set, &changes, &new).await?;
     let mut facts: BTreeMap<UserId, Vec<(LedgerEntry, Receipt)>> = BTreeMap::new();
     for (entry, receipt) in changes.entries {
         facts.entry(entry.user_id).or_default().push((entry, receipt));
@@ -170,7 +178,7 @@ pub(crate) async fn apply(
     });
     let (players, sessions, contents) = (players.collect(), set.sessions, set.contents);
     let left = Leftover { rules, players, facts, sessions, contents };
-    Ok((outcomes, Effects::of_moves(changed, left)))
+    Ok(Applied { outcomes, effects: Effects::of_moves(changed, left), number })
 }
 
 /// Moves that were refused may have been counted before: a retry gets its receipt, and a second answer is

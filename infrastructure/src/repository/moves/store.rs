@@ -10,18 +10,23 @@ use trivia_domain::StoreResult;
 use trivia_domain::model::{GameSession, QuestionId, SessionId, SessionStatus, UserId};
 use trivia_domain::play::{Changes, WorkingSet, question_counts};
 
+use crate::database::{advance, number};
 use crate::entity::{closed_periods, game_sessions, ledger, live_sessions, question_counters, session_questions};
 use crate::error::During;
 use crate::repository::portions::portions;
 use crate::repository::{challenges, projection, rows, together};
 
-/// Writes what moves changed, but not what follows about players; and notes whose facts wait for that.
+/// Writes what moves changed, but not what follows about players; and notes whose facts wait for that. Returns the
+/// number that the commit will have, if anything changed.
 pub(super) async fn store(
     connection: &impl ConnectionTrait,
     set: &WorkingSet,
     changes: &Changes,
     waiting: &[UserId],
-) -> StoreResult<()> {
+) -> StoreResult<Option<i64>> {
+    if changes.is_empty() {
+        return Ok(None);
+    }
     store_sessions(connection, set, &changes.sessions).await?;
     challenges::store(connection, &changes.challenges).await?;
     if !changes.closings.is_empty() {
@@ -40,7 +45,9 @@ pub(super) async fn store(
     let facts = portions(facts).map(|facts| ledger::Entity::insert_many(facts).build(backend));
     let counts = count(question_counts(changes.entries.iter().map(|(entry, _)| entry)), backend);
     let noted = projection::note(waiting, backend);
-    together::execute_all(connection, facts.chain(counts).chain(noted).collect(), "appending to the ledger").await
+    let statements = facts.chain(counts).chain(noted).chain([advance(connection)]);
+    let rows = together::execute_all(connection, statements.collect(), "appending to the ledger").await?;
+    rows.last().map(number).transpose()
 }
 
 fn count(
