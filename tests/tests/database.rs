@@ -222,3 +222,19 @@ async fn a_closed_database_leaves_one_file_and_says_that_it_is_closed() {
     let error = database.users().find(user(1)).await.unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn unused_space_is_given_back() {
+    let (database, _, home) = open(|_| {}).await;
+    database.users().get_or_create(user(1)).await.unwrap();
+    let other = sea_orm::Database::connect(format!("sqlite://{}", home.path().display())).await.unwrap();
+    other.execute_unprepared("CREATE TABLE ballast AS SELECT randomblob(1000000) AS bytes").await.unwrap();
+    other.execute_unprepared("DROP TABLE ballast").await.unwrap();
+    other.close().await.unwrap();
+    let compacted = database.compact().await.unwrap();
+    assert!(compacted.bytes_before > compacted.bytes_after + 900_000, "{compacted:?}");
+    assert_eq!(fs::metadata(home.path()).unwrap().len(), compacted.bytes_after);
+    database.users().get(user(1)).await.unwrap();
+    // the machine of the test has some space
+    assert!(check(&database, "space").await.unwrap().reason.contains("are left in"));
+}

@@ -119,7 +119,9 @@ async fn rows(db: &impl ConnectionTrait) -> Rows {
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('schema_version', 'sqlite_sequence')";
     let mut all = Rows::new();
     for table in texts(db, tables).await {
-        let columns = texts(db, &format!("SELECT name FROM pragma_table_info('{table}')")).await;
+        // the generation of the counted commits is random
+        let columns = format!("SELECT name FROM pragma_table_info('{table}') WHERE name <> 'generation'");
+        let columns = texts(db, &columns).await;
         let quoted = columns.iter().map(|column| format!("quote({column})")).collect::<Vec<_>>().join(", ");
         // a table without rowids is in the order of its key
         let order = match number(db, &format!("SELECT wr FROM pragma_table_list('{table}')")).await {
@@ -307,13 +309,13 @@ async fn a_full_database_of_ours_goes_down_to_the_original_and_up_again() {
         let empty: Vec<_> = rows(&db).await.into_iter().filter(|(_, found)| found.is_empty()).collect();
         assert!(empty.is_empty(), "no row in {empty:?}");
         let above = schema(&db).await;
-        Migrator::down(&db, Some(1)).await.unwrap();
+        Migrator::down(&db, Some(2)).await.unwrap();
         let below = schema(&db).await;
         let refused = Migrator::down(&db, Some(1)).await.unwrap_err().to_string();
         assert!(refused.contains("trivia-db verify"), "{refused}");
         assert_eq!(schema(&db).await, below);
         db.execute_unprepared("DELETE FROM unprojected").await.unwrap();
-        for _ in 2..steps() {
+        for _ in 3..steps() {
             Migrator::down(&db, Some(1)).await.unwrap();
             sound(&db).await;
         }
@@ -1023,8 +1025,8 @@ async fn l29_a_full_disk_at_any_moment_leaves_the_old_or_the_new() {
             assert!(everything(&db).await == before, "step {step}, {failures} pages: something is left behind");
             failures += 1;
         }
-        // the first six and the last one down only drop tables, that of sessions drops indexes first
-        let frees = (going_up..going_up + 6).contains(&step) || step + 2 >= 2 * going_up;
+        // the first seven and the last one down only drop tables, that of sessions drops indexes first
+        let frees = (going_up..going_up + 7).contains(&step) || step + 2 >= 2 * going_up;
         assert!(failures > 0 || frees, "step {step} needed no space");
         assert_ne!(applied(&db).await, before.2);
         sound(&db).await;

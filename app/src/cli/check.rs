@@ -24,7 +24,10 @@ pub(super) async fn run(app: &App, output: &mut Output) -> CommandResult {
     if problems.is_empty() {
         writeln!(output, "{} pages, keys, constraints and sums are right.", style.good("ok:"))?;
     } else {
-        writeln!(output, "\nNext: `trivia-db backup list`, then `trivia-db backup restore ID`.")?;
+        writeln!(
+            output,
+            "\nNext: `trivia-db recover --dry-run` says what can be rescued; `trivia-db rebuild` mends numbers."
+        )?;
     }
     output.report(&Report { ok: problems.is_empty(), problems: &problems })?;
     Ok(Verdict::of(problems.is_empty()))

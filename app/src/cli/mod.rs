@@ -4,6 +4,7 @@ mod achievements;
 mod backup;
 mod calendar;
 mod check;
+mod compact;
 mod completions;
 mod demo;
 mod export;
@@ -100,6 +101,8 @@ enum Command {
     Verify,
     /// Compute every derived number anew from the ledger, after a backup
     Rebuild,
+    /// Give space that the file does not use back to the file system
+    Compact,
     /// Rescue what can be rescued from a damaged database, and from the newest verified backup
     Recover(recover::Args),
     /// Show figures about the database
@@ -192,6 +195,7 @@ async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandRe
         Command::Check => check::run(app, output).await,
         Command::Verify => verify::run(app, output).await,
         Command::Rebuild => rebuild::run(app, output).await,
+        Command::Compact => compact::run(app, output).await,
         Command::Recover(args) => recover::run(app, &args, output).await,
         Command::Stats => stats::run(app, output).await,
         Command::Health => health::run(app, output).await,

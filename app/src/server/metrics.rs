@@ -98,7 +98,10 @@ fn tasks(tasks: &[TaskStatus], page: &mut Page) {
     family("trivia_task_failures", "Failures of a task in a row since the start.", &|task| {
         Some(f64::from(task.failures))
     });
-    family("trivia_task_next_timestamp_seconds", "When a task is tried next.", &|task| Some(seconds(task.next_at)));
+    family("trivia_task_next_timestamp_seconds", "When a task is tried next.", &|task| {
+        // what no clock makes due has no such time
+        (task.next_at < DateTime::<Utc>::MAX_UTC).then(|| seconds(task.next_at))
+    });
 }
 
 /// A text of families, each with its samples after it.

@@ -21,6 +21,12 @@ pub trait MaintenancePort: Send + Sync {
     /// Replaces every derived number that [`Self::verify`] complains about and returns what it replaced.
     async fn rebuild(&self) -> StoreResult<Vec<Drift>>;
 
+    /// Gives space that is not used any more back to the file system. Writers wait meanwhile, and it takes as much free
+    /// space as the store is large.
+    ///
+    /// Returns `Busy` when others read for too long, `DiskFull` without space; nothing is lost then.
+    async fn compact(&self) -> StoreResult<Compaction>;
+
     /// Figures about the store.
     async fn stats(&self) -> StoreResult<DatabaseStats>;
 
@@ -36,6 +42,15 @@ pub trait MaintenancePort: Send + Sync {
 
     /// Finishes what is under way and closes all connections.
     async fn close(&self) -> StoreResult<()>;
+}
+
+/// What a store took on the disk before and after it was compacted, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compaction {
+    /// Before.
+    pub bytes_before: u64,
+    /// After.
+    pub bytes_after: u64,
 }
 
 /// The three outcomes of an integrity check.

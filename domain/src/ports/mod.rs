@@ -25,7 +25,7 @@ pub use backup::{BackupService, RestoreReport};
 pub use challenges::ChallengeRepository;
 pub use clock::Clock;
 pub use maintenance::{
-    CheckOutcome, DatabaseStats, HealthCheck, HealthReport, HealthStatus, MaintenancePort, PoolStats,
+    CheckOutcome, Compaction, DatabaseStats, HealthCheck, HealthReport, HealthStatus, MaintenancePort, PoolStats,
 };
 pub use people::PeoplePort;
 pub use play::{

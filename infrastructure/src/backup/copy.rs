@@ -12,6 +12,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, Runti
 use trivia_domain::{StoreError, StoreResult};
 
 use super::files::{corrupt, failed};
+use crate::database::keep_log;
 use crate::error::translate;
 
 /// Makes SQLite look at every cell of a page whenever it loads one.
@@ -28,6 +29,7 @@ pub(super) async fn connect_live(path: &Path, busy_timeout: Duration) -> StoreRe
         }
         Err(error) => return Err(failed(path)(error)),
     }
+    keep_log(path);
     connect(path, SqliteConnectOptions::new().busy_timeout(busy_timeout).pragma(CELL_SIZES, "ON")).await
 }
 

@@ -13,13 +13,13 @@ use trivia_domain::{StoreError, StoreResult};
 use super::PAUSE;
 use super::copy::{close, connect_live, lines};
 use super::files::{Scratch, blocking, corrupt, create_dir, failed, sync_dir, sync_file};
-use crate::database::{HEAD, forget_head};
+use crate::database::{HEAD, KEPT, forget_head};
 use crate::error::{is_damage, translate};
 
 /// The copy, in a directory of its own.
 pub(super) const STAGED: &str = "db";
 /// What SQLite and we keep beside a database.
-pub(super) const COMPANIONS: [&str; 4] = ["-wal", "-shm", "-journal", HEAD];
+pub(super) const COMPANIONS: [&str; 5] = ["-wal", "-shm", "-journal", HEAD, KEPT];
 
 /// The present database, open on this one connection and without a write-ahead log.
 pub(super) struct Held {

@@ -11,7 +11,7 @@ use sea_orm::sqlx::{self, Connection};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::{DatabaseOptions, Durability};
+use super::{DatabaseOptions, Durability, keep_log};
 use crate::error::{During, translate};
 
 /// Whether there is a file; a missing permission is an error, not a "no".
@@ -65,6 +65,7 @@ pub(super) enum Access {
 /// A pool of `size` connections to a file that is there.
 pub(super) async fn connect(options: &DatabaseOptions, size: u32, access: Access) -> StoreResult<DatabaseConnection> {
     let path = options.url.path().to_owned();
+    keep_log(&path);
     let busy_timeout = options.busy_timeout;
     let synchronous = match options.durability {
         Durability::Full => SqliteSynchronous::Full,

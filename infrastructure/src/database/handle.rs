@@ -8,14 +8,14 @@ use tokio::sync::mpsc;
 use trivia_domain::StoreResult;
 use trivia_domain::model::{Drift, Task, TaskRecord};
 use trivia_domain::ports::{
-    AchievementRepository, ChallengeRepository, CheckOutcome, Clock, DatabaseStats, ErasedWork, HealthReport,
-    MaintenancePort, PeoplePort, PlayPort, QuestionRepository, RandomSource, RankingRepository, Repositories,
-    RulesPort, SessionRepository, Store, UserRepository,
+    AchievementRepository, ChallengeRepository, CheckOutcome, Clock, Compaction, DatabaseStats, ErasedWork,
+    HealthReport, MaintenancePort, PeoplePort, PlayPort, QuestionRepository, RandomSource, RankingRepository,
+    Repositories, RulesPort, SessionRepository, Store, UserRepository,
 };
 
 use super::core::{Core, Pools};
 use super::writer::{self, Job};
-use super::{DatabaseOptions, Head, Monitor, Scope, health, settle, stats, tasks};
+use super::{DatabaseOptions, Head, Monitor, Scope, health, settle, space, stats, tasks};
 use crate::read_model::Whose;
 use crate::repository::{Repository, drift};
 
@@ -125,6 +125,10 @@ impl MaintenancePort for Database {
         drift::rebuild(&self.core).await
     }
 
+    async fn compact(&self) -> StoreResult<Compaction> {
+        space::compact(&self.core).await
+    }
+
     async fn stats(&self) -> StoreResult<DatabaseStats> {
         stats::stats(&self.core).await
     }
@@ -150,7 +154,7 @@ impl MaintenancePort for Database {
         match self.core.pools.write().await.take() {
             Some(pools) => {
                 pools.close().await?;
-                self.core.head.close(self.core.options.url.path());
+                self.core.head.close();
                 Ok(())
             }
             None => Ok(()),

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,12 +19,15 @@ use crate::error::During;
 
 /// What the name of the note has behind that of the database.
 pub(crate) const SUFFIX: &str = "-head";
+/// The log under another name, until it is known that nothing of it is missing.
+pub(crate) const KEPT: &str = "-wal-kept";
 /// Length of a note: generation, number, digest of both, with a blank between them and a line end.
 const LENGTH: usize = 32 + 1 + 20 + 1 + 16 + 1;
 
 /// The note beside one database.
 #[derive(Debug)]
 pub(crate) struct Head {
+    database: PathBuf,
     path: PathBuf,
     open: Mutex<Option<Open>>,
 }
@@ -47,7 +50,7 @@ struct Count {
 
 impl Head {
     pub(crate) fn new(database: &Path) -> Self {
-        Self { path: note_of(database), open: Mutex::default() }
+        Self { database: database.to_owned(), path: beside(database, SUFFIX), open: Mutex::default() }
     }
 
     /// The file.
@@ -68,6 +71,9 @@ impl Head {
             Ok(file) => *self.open() = Some(Open { file, generation: stored.generation, is_lost }),
             Err(error) => self.warn(&error),
         }
+        if !is_lost {
+            discard(&self.database);
+        }
         let says_nothing = noted.is_none_or(|noted| noted.generation != stored.generation);
         if says_nothing || (missing > 0 && forgive) {
             self.note(stored.number);
@@ -86,14 +92,10 @@ impl Head {
     }
 
     /// The database is closed: without a log there is nothing that could be lost, unless it is already.
-    pub(crate) fn close(&self, database: &Path) {
-        if self.open().take().is_none_or(|open| open.is_lost) {
-            return;
-        }
-        let mut log = database.as_os_str().to_owned();
-        log.push("-wal");
-        if !Path::new(&log).exists()
-            && let Err(error) = remove(database)
+    pub(crate) fn close(&self) {
+        if self.open().take().is_some_and(|open| !open.is_lost)
+            && !beside(&self.database, "-wal").exists()
+            && let Err(error) = forget(&self.database)
         {
             tracing::debug!(path = %self.path.display(), %error, "the note of the last commit stays");
         }
@@ -132,7 +134,7 @@ impl Count {
 
 /// Counts one more commit, in the transaction that makes it: the statement returns its number.
 pub(crate) fn advance(connection: &impl ConnectionTrait) -> Statement {
-    let sql = "UPDATE commit_count SET number = number + 1 RETURNING number";
+    let sql = "UPDATE commit_count SET number = number + 1 WHERE id = 1 RETURNING number";
     Statement::from_string(connection.get_database_backend(), sql)
 }
 
@@ -154,19 +156,47 @@ fn describe(missing: u64) -> Option<String> {
     (missing > 0).then(lacks)
 }
 
-/// The file of the note.
-fn note_of(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push(SUFFIX);
-    PathBuf::from(path)
+/// Keeps the log of a database that was not closed, before it is opened: SQLite folds in what it trusts of it, and
+/// deletes the rest, which may hold commits that a recovery can still read.
+pub(crate) fn keep_log(database: &Path) {
+    let (log, kept) = (beside(database, "-wal"), beside(database, KEPT));
+    let Ok(found) = fs::metadata(&log) else { return };
+    let is_kept = fs::metadata(&kept).is_ok_and(|kept| (kept.dev(), kept.ino()) == (found.dev(), found.ino()));
+    if found.len() == 0 || is_kept || !beside(database, SUFFIX).exists() {
+        return;
+    }
+    discard(database);
+    // another name of the same file costs nothing
+    if let Err(error) = fs::hard_link(&log, &kept) {
+        tracing::debug!(path = %kept.display(), %error, "the log has no second name");
+    }
 }
 
-/// Forgets the commits of a file that another one is about to replace.
-pub(crate) fn remove(database: &Path) -> io::Result<()> {
-    match fs::remove_file(note_of(database)) {
+/// Nothing of the log is missing.
+fn discard(database: &Path) {
+    let kept = beside(database, KEPT);
+    if let Err(error) = remove(&kept) {
+        tracing::warn!(path = %kept.display(), %error, "it is not needed any more and could not be removed");
+    }
+}
+
+/// Forgets the commits of a file that is closed, or that another one is about to replace.
+pub(crate) fn forget(database: &Path) -> io::Result<()> {
+    remove(&beside(database, KEPT))?;
+    remove(&beside(database, SUFFIX))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
 }
 
 /// What is noted; nothing when there is no note, or none that is whole.
@@ -178,7 +208,7 @@ fn read(path: &Path) -> Option<Count> {
 
 /// What the database says; nothing when it was made by an earlier program.
 async fn count(connection: &impl ConnectionTrait) -> StoreResult<Option<Count>> {
-    let sql = "SELECT generation, number FROM commit_count";
+    let sql = "SELECT generation, number FROM commit_count WHERE id = 1";
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     Count::find_by_statement(statement).one(connection).await.during("reading the number of commits")
 }

@@ -9,6 +9,7 @@ use trivia_domain::{StoreError, StoreResult};
 use super::connect::pragma;
 use super::core::Core;
 use super::head::loss;
+use super::space;
 use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar, tables};
 use super::tasks;
 use super::transaction::{Needs, Transaction};
@@ -163,6 +164,10 @@ pub(super) async fn health(core: &Core) -> HealthReport {
         Ok(check) => check,
         Err(error) => finding("backups", HealthStatus::Warning, &error.to_string(), error.hint()),
     });
+    checks.push(match space::check(core).await {
+        Ok(check) => check,
+        Err(error) => finding("space", HealthStatus::Warning, &error.to_string(), error.hint()),
+    });
     checks.push(errors(core, now));
     checks.push(match questions(core).await {
         Ok(check) => check,
@@ -175,11 +180,11 @@ pub(super) async fn health(core: &Core) -> HealthReport {
     HealthReport::of(checks)
 }
 
-fn well(name: &str, reason: &str) -> HealthCheck {
+pub(super) fn well(name: &str, reason: &str) -> HealthCheck {
     finding(name, HealthStatus::Healthy, reason, "")
 }
 
-fn finding(name: &str, status: HealthStatus, reason: &str, recommendation: &str) -> HealthCheck {
+pub(super) fn finding(name: &str, status: HealthStatus, reason: &str, recommendation: &str) -> HealthCheck {
     HealthCheck { name: name.to_owned(), status, reason: reason.to_owned(), recommendation: recommendation.to_owned() }
 }
 

@@ -30,6 +30,10 @@ pub(crate) async fn project(core: &Arc<Core>, whose: Whose, until: Instant) -> S
 /// this call. `false` when nothing can be written: then it may lack some, and must not be kept.
 pub(crate) async fn settle(core: &Arc<Core>, whose: Whose) -> StoreResult<bool> {
     let until = Instant::now();
+    // what waits cannot be stored then; what cannot be read says so itself
+    if core.monitor.refuse_if_damaged().is_err() {
+        return Ok(false);
+    }
     loop {
         let stored = match core.model.behind(whose, until) {
             Behind::Nothing => return Ok(true),
@@ -48,11 +52,7 @@ pub(crate) async fn settle(core: &Arc<Core>, whose: Whose) -> StoreResult<bool> 
             Ok(()) => {}
             // reads go on when nothing can be written
             Err(
-                error @ (StoreError::DiskFull { .. }
-                | StoreError::ReadOnly { .. }
-                | StoreError::OutcomeUnknown { .. }
-                // damage was met; what cannot be read says so itself
-                | StoreError::Corrupt { .. }),
+                error @ (StoreError::DiskFull { .. } | StoreError::ReadOnly { .. } | StoreError::OutcomeUnknown { .. }),
             ) => {
                 tracing::warn!(%error, "what is read now may lack the newest facts of some players");
                 return Ok(false);

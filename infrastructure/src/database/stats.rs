@@ -114,7 +114,7 @@ pub(super) async fn last_backup(core: &Core) -> StoreResult<Option<chrono::DateT
     Ok(backups.into_iter().find(|backup| backup.verified).map(|backup| backup.manifest.created_at))
 }
 
-async fn number(connection: &impl ConnectionTrait, name: &'static str) -> StoreResult<u64> {
+pub(super) async fn number(connection: &impl ConnectionTrait, name: &'static str) -> StoreResult<u64> {
     Ok(pragma(connection, name).await?.parse().unwrap_or(0))
 }
 

@@ -288,6 +288,23 @@ fn once_does_what_is_due_and_ends() {
     assert!(bench.run(["serve", "--once"]).expect(0).stdout().contains("Nothing is due"));
 }
 
+#[test]
+fn l27_a_server_recovers_a_damaged_database_only_when_it_may() {
+    let bench = Bench::ready();
+    let mut file = fs::read(bench.path(DATABASE)).unwrap();
+    file[..100].fill(0);
+    fs::write(bench.path(DATABASE), &file).unwrap();
+    bench.run(["serve", "--once"]).expect_error(1, &["damaged", "trivia-db recover"]);
+    assert!(fs::read(bench.path(DATABASE)).unwrap() == file, "nothing was changed");
+    let mut allowed = bench.command(["serve", "--once", "--json"]);
+    let ended = Ended(allowed.env("TRIVIA_AUTO_RECOVER", "true").output().unwrap());
+    let tasks = ended.expect(0).document()["tasks"].clone();
+    assert!(tasks.as_array().unwrap().iter().all(|task| task["ok"] == true), "{tasks}");
+    assert!(ended.stderr().contains("recovered"), "{}", ended.stderr());
+    assert!(fs::read_dir(bench.path("data/backups/forensics")).unwrap().next().is_some(), "the evidence is kept");
+    assert!(kinds(&bench).contains(&"recovered".to_owned()));
+}
+
 #[tokio::test]
 async fn a_server_whose_schema_was_changed_is_not_ready() {
     let bench = Bench::ready();

@@ -1,7 +1,7 @@
 //! What the page walk finds, brought into a database of its own, so that SQL can compare it.
 
-use std::fs::File;
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, Value as Bound};
 use tokio::sync::mpsc;
@@ -11,6 +11,7 @@ use super::super::files::{blocking, create_new, failed};
 use super::forensics::Frozen;
 use super::pages::{Origin, Pages, Report, Row, Value};
 use super::tables::{MERGED, Shape, quoted};
+use crate::database::KEPT;
 use crate::error::During;
 
 /// Rows that are on their way together.
@@ -82,7 +83,9 @@ fn walk(
     let is_merged: Vec<bool> = shapes.iter().map(|shape| MERGED.contains(&shape.name())).collect();
     // without a file there may still be a log
     let file = frozen.file("").unwrap_or_else(|| Path::new("/dev/null").to_owned());
-    let log = frozen.file("-wal");
+    let is_used = |log: &PathBuf| fs::metadata(log).is_ok_and(|log| log.len() > 0);
+    // SQLite has folded in and deleted the log since; what it did not trust is in the kept one alone
+    let log = frozen.file("-wal").filter(is_used).or_else(|| frozen.file(KEPT));
     move || {
         let unreadable = failed(&file);
         let log = log.map(|log| File::open(&log).map_err(failed(&log))).transpose()?;

@@ -1,0 +1,73 @@
+//! Space: what is left on the disk, and what of the file is not used.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::statvfs;
+use sea_orm::ConnectionTrait;
+use trivia_domain::StoreResult;
+use trivia_domain::ports::{Compaction, HealthCheck, HealthStatus};
+
+use super::core::Core;
+use super::health::{finding, well};
+use super::stats::number;
+
+const MIB: u64 = 1 << 20;
+/// With less than that, writes may fail at any moment.
+const LAST: u64 = 32 * MIB;
+/// Less than that is little for any database; a larger one needs room for a backup and a restore.
+const LITTLE: u64 = 256 * MIB;
+/// So much of a file that is not used is worth a word when it is also more than a quarter of the file.
+const UNUSED: u64 = 16 * MIB;
+
+/// What a file takes, and what of it is not used, in bytes.
+struct Size {
+    whole: u64,
+    unused: u64,
+}
+
+async fn size(connection: &impl ConnectionTrait) -> StoreResult<Size> {
+    let page = number(connection, "page_size").await?;
+    let whole = page * number(connection, "page_count").await?;
+    Ok(Size { whole, unused: page * number(connection, "freelist_count").await? })
+}
+
+/// See [`MaintenancePort::compact`](trivia_domain::ports::MaintenancePort::compact).
+pub(super) async fn compact(core: &Arc<Core>) -> StoreResult<Compaction> {
+    let bytes_before = size(&*core.reader().await?).await?.whole;
+    core.scrub().await?;
+    let bytes_after = size(&*core.reader().await?).await?.whole;
+    Ok(Compaction { bytes_before, bytes_after })
+}
+
+/// Whether there is enough space for what comes, where the database and where the backups are.
+pub(super) async fn check(core: &Core) -> StoreResult<HealthCheck> {
+    let Size { whole, unused } = size(&*core.reader().await?).await?;
+    let places = [core.options.url.path().parent(), core.options.backup_dir.as_deref()];
+    let left = places
+        .into_iter()
+        .flatten()
+        .filter_map(|place| Some((free(place)?, place.display())))
+        .min_by_key(|left| left.0);
+    let Some((left, place)) = left else { return Ok(well("space", "the file system does not tell")) };
+    let said = format!("{} MiB are left in {place}, the database takes {}", left / MIB, whole.div_ceil(MIB));
+    let remedy = "free some space, or keep fewer backups with `trivia-db backup prune`";
+    Ok(if left < LAST {
+        finding("space", HealthStatus::Critical, &said, remedy)
+    } else if left < LITTLE.max(2 * whole) {
+        finding("space", HealthStatus::Warning, &said, remedy)
+    } else if unused > UNUSED && unused > whole / 4 {
+        let said = format!("{} of {} MiB of the file are not used", unused / MIB, whole.div_ceil(MIB));
+        finding("space", HealthStatus::Warning, &said, "run `trivia-db compact` when nobody plays")
+    } else {
+        well("space", &said)
+    })
+}
+
+/// Bytes that we may still write in a directory, or where it will be made; nothing when that is not known.
+fn free(place: &Path) -> Option<u64> {
+    // a relative path may have an empty parent
+    let there = place.ancestors().map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+    let found = there.filter(|dir| dir.is_dir()).find_map(|dir| statvfs(dir).ok())?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
