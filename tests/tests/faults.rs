@@ -1,0 +1,1 @@
+//! The quick fault matrix holds, and its controls are caught.
