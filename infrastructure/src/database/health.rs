@@ -85,11 +85,23 @@ async fn problems(core: &Arc<Core>) -> StoreResult<Vec<String>> {
     }
     problems.extend(group_problems(&*reader).await?);
     drop(reader);
-    for Drift { table, id, column, stored, folded } in drift::verify(core).await? {
+    for Drift { table, id, column, stored, folded } in drifts(core).await? {
         problems.push(format!("{table} {id}: {column} is {stored}, the ledger gives {folded}"));
     }
     problems.truncate(MOST_PROBLEMS);
     Ok(problems)
+}
+
+/// Compares with the ledger, which stores facts that wait: since the pages are whole, damage that was met once does
+/// not forbid that. It is forgotten only when nothing is found.
+async fn drifts(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
+    let met = core.monitor.refuse_if_damaged();
+    core.monitor.mended();
+    let found = drift::verify(core).await;
+    if let (Err(damage), false) = (&met, found.as_ref().is_ok_and(Vec::is_empty)) {
+        core.monitor.stop_if_damaged(damage);
+    }
+    found
 }
 
 /// What SQLite's own check finds; `what` is a most number of findings or one table.

@@ -168,7 +168,8 @@ mod tests {
         QuestionContent, QuestionId, Receipt, TimeLimit, UserId,
     };
     use trivia_domain::ports::{
-        AddOutcome, AnswerSubmission, AwardRequest, Clock, MaintenancePort, Repositories, StartSession, Store,
+        AddOutcome, AnswerSubmission, AwardRequest, CheckOutcome, Clock, MaintenancePort, Repositories, StartSession,
+        Store,
     };
 
     use super::*;
@@ -277,6 +278,27 @@ mod tests {
         assert_eq!(points(&second, 1).await, 7);
         assert_eq!(standing().await.map(|standing| standing.points.get()), Some(7));
         assert_eq!(second.verify().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn l28_a_check_that_finds_nothing_allows_writing_again_also_while_facts_wait() {
+        let home = Home::new().await;
+        let database = home.open().await;
+        database.users().get_or_create(id(1)).await.unwrap();
+        home.make(&database, home.award(1, 7)).await;
+        database.core().monitor.stop("the database", "a page could not be read for a moment");
+        let error = database.play().award(home.award(1, 5)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+        assert!(waiting(&database).await);
+        assert_eq!(database.check().await, CheckOutcome::Ok);
+        database.play().award(home.award(1, 5)).await.unwrap();
+        assert_eq!(points(&database, 1).await, 12);
+        // what is still wrong keeps it stopped
+        let other = connect_existing(&home.options()).await.unwrap();
+        other.execute_unprepared("UPDATE users SET best_streak = 99").await.unwrap();
+        database.core().monitor.stop("the database", "a page could not be read for a moment");
+        assert!(matches!(database.check().await, CheckOutcome::Bad { .. }));
+        database.play().award(home.award(1, 5)).await.unwrap_err();
     }
 
     #[tokio::test]

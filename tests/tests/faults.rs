@@ -1,1 +1,0 @@
-//! The quick fault matrix holds, and its controls are caught.
