@@ -1,9 +1,11 @@
 //! The project's own chores.
 //!
 //! `cargo xtask test` does all that a change must pass; CI runs exactly this. `cargo xtask bench` measures
-//! the library beside its peers and writes `docs/benchmarks.md`.
+//! the library beside its peers and writes `docs/benchmarks.md`. `cargo xtask faults` injects faults and counts
+//! what is lost; a deep run writes `docs/reliability.md`.
 
 mod bench;
+mod faults;
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -23,6 +25,8 @@ enum Task {
     Test,
     /// Measures the library beside SQLite, plain SeaORM and Redis, and writes docs/benchmarks.md
     Bench(bench::Args),
+    /// Injects faults into the library and counts what is lost
+    Faults(faults::Args),
 }
 
 /// A step of `cargo xtask test`.
@@ -54,6 +58,12 @@ const STEPS: &[Step] = &[
         environment: &[],
     },
     Step {
+        title: "faults",
+        program: "cargo",
+        args: &["xtask", "faults", "--quick"],
+        environment: &[],
+    },
+    Step {
         title: "documentation tests",
         program: "cargo",
         args: &["test", "--locked", "--workspace", "--all-features", "--doc"],
@@ -71,6 +81,7 @@ fn main() -> ExitCode {
     match Args::parse().task {
         Task::Test => test(),
         Task::Bench(args) => bench::run(&args),
+        Task::Faults(args) => faults::run(&args),
     }
 }
 

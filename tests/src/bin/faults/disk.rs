@@ -10,7 +10,7 @@ use super::check::{Harm, Kind, facts};
 use super::child::{Ended, Running, Start};
 use super::drive::{BACKUPS, DATABASE, Operation};
 use super::lab::{Lab, Mount};
-use super::play::Line;
+use super::play::{Line, Told};
 use super::points::{State, judge, setting, start};
 use super::row::{Ran, Row, Total};
 
@@ -43,9 +43,12 @@ fn limited(lab: &Lab, operation: Operation, dir: &Path, limit: impl FnOnce() -> 
     harms
 }
 
-/// An error without one of these kinds does not name its cause.
+/// An error of another kind does not name its cause, unless it at least names the file and what the system said.
 fn must_be(ended: &Ended, kinds: &[&str], harms: &mut Vec<Harm>) {
-    for error in ended.errors().filter(|error| !kinds.contains(&error.kind.as_str())) {
+    let helps = |error: &Told| {
+        kinds.contains(&error.kind.as_str()) || (error.kind == "backend" && error.text.contains(DATABASE))
+    };
+    for error in ended.errors().filter(|error| !helps(error)) {
         harms.push(Harm::new(Kind::Manners, format!("{} is said to be {}", error.text, error.kind)));
     }
     harms.dedup_by(|a, b| a.text == b.text);

@@ -1,5 +1,6 @@
 //! What writers ask for, and the lines in which a driven process tells what became of it.
 
+use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use trivia_domain::model::{
     QuestionId, Receipt, SessionId, TimeLimit, UserId,
 };
 use trivia_domain::ports::{
-    AnswerSubmission, AwardRequest, Clock, QuestionFilter, RandomSource, Repositories, ResetRequest, StartSession,
+    AnswerSubmission, AwardRequest, Clock, MaintenancePort, QuestionFilter, RandomSource, Repositories, ResetRequest, StartSession,
 };
 use trivia_domain::{Refusal, StoreError, StoreResult};
 use trivia_infrastructure::{Database, SystemClock};
@@ -77,7 +78,12 @@ pub(crate) struct Told {
 
 impl From<&StoreError> for Told {
     fn from(error: &StoreError) -> Self {
-        Self { kind: error.kind().to_owned(), text: error.to_string(), hint: error.hint().to_owned() }
+        let (mut text, mut cause) = (error.to_string(), error.source());
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self { kind: error.kind().to_owned(), text, hint: error.hint().to_owned() }
     }
 }
 
@@ -148,7 +154,14 @@ pub(crate) async fn heal(database: &Database, random: &dyn RandomSource) {
         match make(database, Request::award(SOMEBODY, random)).await {
             Ok(_) => return tell(&Line::Healed),
             Err(error) if started.elapsed() > HEALING => return tell(&Line::Unhealed { error: (&error).into() }),
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Err(error) => {
+                // SQLite takes a read error for damage, and damage stops all writing until a check finds none: a
+                // service checks regularly
+                if matches!(error, StoreError::Corrupt { .. }) {
+                    database.check().await;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }
