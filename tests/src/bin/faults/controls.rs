@@ -36,10 +36,14 @@ impl Row for Control {
         };
         let mut harms = Vec::new();
         match self {
-            Self::Deleted => alter("DELETE FROM ledger WHERE rowid = (SELECT rowid FROM ledger ORDER BY at DESC LIMIT 1)"),
+            Self::Deleted => {
+                alter("DELETE FROM ledger WHERE rowid = (SELECT rowid FROM ledger ORDER BY at DESC LIMIT 1)")
+            }
             Self::Changed => alter("UPDATE users SET total_points = total_points + 1 WHERE user_id = 100"),
             Self::Forged => {
-                let Request::Award { key, user, .. } = Request::award(100, &SeededRandom::new(99)) else { unreachable!() };
+                let Request::Award { key, user, .. } = Request::award(100, &SeededRandom::new(99)) else {
+                    unreachable!()
+                };
                 harms.extend(promises.hear(&Line::Acknowledged { key, user, seq: 9_999 }));
             }
             Self::Refused => {

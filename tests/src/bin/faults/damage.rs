@@ -82,12 +82,12 @@ impl Row for Rot {
                 None => Ok(()),
             });
             refused("verify", verified);
-            if case % RESTORED == 0 {
+            if case.is_multiple_of(RESTORED) {
                 refused("restore", service.restore(backup).await.map(drop));
             }
         });
         fs::write(path, &good).expect("it can be mended");
-        if case % RESTORED == 0 && facts(&dir).is_ok_and(|now| now != self.before) {
+        if case.is_multiple_of(RESTORED) && facts(&dir).is_ok_and(|now| now != self.before) {
             harms.push(Harm::new(Kind::Lost, "a refused restore changed the database"));
         }
         let verb = if self.cut { "cut" } else { "flipped" };
@@ -179,7 +179,10 @@ async fn seen(dir: &Path, promised: &Facts) -> Vec<Harm> {
     let lost = missing(dir);
     let mut harms = Vec::new();
     if lost > 0 && !is_seen {
-        harms.push(Harm::new(Kind::Lost, format!("{lost} of {} facts are gone and `check` says nothing", promised.len())));
+        harms.push(Harm::new(
+            Kind::Lost,
+            format!("{lost} of {} facts are gone and `check` says nothing", promised.len()),
+        ));
     }
     if let Err(error) = recovery(dir).recover().await {
         harms.push(Harm::new(Kind::Manners, format!("recovery fails: {error}")));

@@ -32,7 +32,13 @@ const HEALING: Duration = Duration::from_secs(5);
 const NOBODY: u32 = 65_534;
 
 /// Runs an operation under a limit, takes the limit away, and looks.
-fn limited(lab: &Lab, operation: Operation, dir: &Path, limit: impl FnOnce() -> Ended, lift: impl FnOnce()) -> Vec<Harm> {
+fn limited(
+    lab: &Lab,
+    operation: Operation,
+    dir: &Path,
+    limit: impl FnOnce() -> Ended,
+    lift: impl FnOnce(),
+) -> Vec<Harm> {
     let mut promises = lab.scene_in(setting(operation), dir);
     let before = State::of(lab, dir);
     let mut ended = limit();

@@ -36,7 +36,8 @@ impl Row for Kills {
             let longer = Duration::from_micros(below(&random, if acknowledged == 0 { 40_000 } else { 6_000 }));
             let normal = below(&random, 2) == 1;
             what = format!("life {life}, killed {longer:?} after {acknowledged} acknowledgements");
-            let mut child = Running::start(lab, &dir, &Start { normal, ..Start::new(Operation::Play, random.next_u64()) });
+            let mut child =
+                Running::start(lab, &dir, &Start { normal, ..Start::new(Operation::Play, random.next_u64()) });
             child.hear_acknowledgements(acknowledged as usize);
             let reached = Instant::now();
             while reached.elapsed() < longer {

@@ -1,7 +1,8 @@
 //! `cargo xtask faults`: does to a store what disks, machines and people do to it, and counts what is lost.
 //!
-//! A driven process (`drive.rs`) opens the library and works; `shim.c` stands between it and the file system; the harness
-//! keeps what was acknowledged, refused and left open (`check.rs`) and looks at what is left. Each kind of fault is a row.
+//! A driven process (`drive.rs`) opens the library and works; `shim.c` stands between it and the file system; the
+//! harness keeps what was acknowledged, refused and left open (`check.rs`) and looks at what is left. Each kind of
+//! fault is a row.
 
 mod check;
 mod child;
@@ -31,7 +32,7 @@ use trivia_infrastructure::SystemRandom;
 use self::check::{Harm, Kind};
 use self::lab::Lab;
 use self::matrix::{Entry, Nature, matrix};
-use self::report::{Report, Result};
+use self::report::{Outcome, Report};
 use self::row::{Ran, Total};
 
 #[derive(Parser)]
@@ -124,9 +125,9 @@ fn main() -> ExitCode {
 }
 
 /// Runs the cases of a row: all that there are, as many as are wanted, or as many as fit in the time.
-fn run(lab: &Lab, entry: &mut Entry, args: &Args, until: Instant) -> Result {
+fn run(lab: &Lab, entry: &mut Entry, args: &Args, until: Instant) -> Outcome {
     let started = Instant::now();
-    let mut result = Result::of(entry);
+    let mut result = Outcome::of(entry);
     let total = match entry.row.prepare(lab) {
         Ok(total) => total,
         Err(reason) => {

@@ -47,6 +47,20 @@ pub(crate) const MISSING: [(&str, &str); 4] = [
     ("p99 of a writer during a backup", "it is measured by `cargo xtask bench`"),
 ];
 
+/// What is known and no row fails for.
+pub(crate) const KNOWN: [&str; 5] = [
+    "What a damaged log loses (`log-damage`, `log-foreign`) is seen by nobody: SQLite takes the log up to the first \
+     frame whose checksum is wrong, and nothing outside of the database says how far the ledger went.",
+    "A read error is damage to SQLite, and damage stops all writing until a check finds none: `serve` checks every \
+     six hours, `trivia-db check` of another process does not help. Here the driven process checks by itself.",
+    "A service that is started while its log cannot be opened for writing only reads until it is started again, also \
+     when that is over. Here the driven process opens the database again.",
+    "A read error while a restore backs up the database sets it aside as damaged instead; one while retention looks \
+     at backups keeps one more.",
+    "Only ENOSPC is told as a full disk when SQLite meets it; quota, a limit on files and a lock that is refused \
+     arrive as an error of the backend with the file and the cause.",
+];
+
 /// All points, as many as there are.
 const ALL: u64 = u64::MAX;
 const OLD_OR_NEW: &str = "100 % of points: the old or the new state";
@@ -61,8 +75,9 @@ const EDQUOT: i32 = 122;
 
 pub(crate) fn matrix() -> Vec<Entry> {
     let kill = |calls| vec![Fault { calls, action: "kill", ..Fault::default() }];
-    let mut rows = vec![row("kill", "`kill -9` at random, four writers", "10,000 kills, 0 lost, 0 corrupt", Kills)
-        .cases(20, 10_000, 8)];
+    let mut rows = vec![
+        row("kill", "`kill -9` at random, four writers", "10,000 kills, 0 lost, 0 corrupt", Kills).cases(10, 10_000, 8),
+    ];
     for operation in OPERATIONS {
         // verifying only reads
         let calls = if operation == Operation::Verify { "r" } else { "wsn" };
@@ -84,7 +99,7 @@ fn at_calls() -> Vec<Entry> {
     vec![
         row("torn", "torn write at each write", "100 %", points(torn.to_vec())).cases(6, ALL, 4),
         row("cut", "power cut at each call: nothing unsynced is left, or some of it", OLD_OR_NEW, points(cut.to_vec()))
-            .cases(12, ALL, 6),
+            .cases(8, ALL, 6),
         row("sync-error", "sync fails (EIO), once or from then on", "0 false acks", points(fails("s", &[EIO])))
             .cases(6, ALL, 3),
         row("sync-loss", "sync fails (EIO) and what it should have written is gone", "0 false acks", points(lose))
@@ -97,7 +112,7 @@ fn at_calls() -> Vec<Entry> {
             "0 false acks",
             points(fails("w", &[EIO, ENOSPC, EDQUOT, EFBIG])),
         )
-        .cases(12, ALL, 5),
+        .cases(8, ALL, 5),
         row(
             "name-error",
             "create, rename, remove or cut fails (EIO, EACCES, EROFS, ENOSPC), once or from then on",
@@ -116,7 +131,8 @@ fn around() -> Vec<Entry> {
         row("disk-full", "disk full at each step of 32 KB, then larger", "its own error; heals within 5 s", Full)
             .cases(8, ALL, 4),
         row("read-only", "read-only file system", "its own error; works again", ReadOnly).cases(3, ALL, 1),
-        row("size-limit", "limit on the size of files at each step of 16 KB", "works again", SizeLimit).cases(6, ALL, 3),
+        row("size-limit", "limit on the size of files at each step of 16 KB", "works again", SizeLimit)
+            .cases(6, ALL, 3),
         row("permission", "directory, file or backups not writable", "its own error; works again", Permission)
             .cases(6, ALL, 1),
         row("rot", "flip in every byte of a backup, manifest and checksums", "100 % detected", Rot::new(false))
@@ -139,41 +155,38 @@ fn around() -> Vec<Entry> {
 
 /// Harm on purpose.
 fn controls() -> Vec<Entry> {
-    let cut = || vec![Fault { calls: "wsn", action: "cut", ..Fault::default() }];
+    let cut = vec![Fault { calls: "wsn", action: "cut", ..Fault::default() }];
     let lying = vec![Fault { calls: "wsn", action: "cut", lie: true, ..Fault::default() }];
-    let control = |name, fault, row_: Box<dyn Row>| Entry {
-        nature: Nature::Control,
-        row: row_,
-        ..row(name, fault, "caught", Control::Forged).cases(30, 30, 1)
-    };
     vec![
-        control("c-normal-power", "`synchronous=NORMAL`, power cut of ext4", Box::new(Power::new(true, false))),
-        control("c-lie-power", "syncs that do nothing, power cut of ext4", Box::new(Power::new(false, true))),
+        control("c-normal-power", "`synchronous=NORMAL`, power cut of ext4", Power::new(true, false)),
+        control("c-lie-power", "syncs that do nothing, power cut of ext4", Power::new(false, true)),
         control(
             "c-normal-cut",
             "`synchronous=NORMAL`, power cut at a call",
-            Box::new(Points::new(&[Operation::Play], cut()).normal()),
+            Points::new(&[Operation::Play], cut).normal(),
         ),
-        control(
-            "c-lie-cut",
-            "syncs that do nothing, power cut at a call",
-            Box::new(Points::new(&[Operation::Play], lying)),
-        ),
-        control("c-deleted", "an acknowledged fact is deleted", Box::new(Control::Deleted)).once(),
-        control("c-changed", "a counter is changed", Box::new(Control::Changed)).once(),
-        control("c-forged", "an acknowledgement is forged", Box::new(Control::Forged)).once(),
-        control("c-refused", "a refused fact is there", Box::new(Control::Refused)).once(),
+        control("c-lie-cut", "syncs that do nothing, power cut at a call", Points::new(&[Operation::Play], lying)),
+        control("c-deleted", "an acknowledged fact is deleted", Control::Deleted).once(),
+        control("c-changed", "a counter is changed", Control::Changed).once(),
+        control("c-forged", "an acknowledgement is forged", Control::Forged).once(),
+        control("c-refused", "a refused fact is there", Control::Refused).once(),
     ]
 }
 
 /// Each error once, and from a call on.
 fn fails(calls: &'static str, errors: &[i32]) -> Vec<Fault> {
-    let both = |errno: &i32| [1, 1_000_000].map(|times| Fault { calls, action: "fail", times, errno: *errno, ..Fault::default() });
+    let both = |errno: &i32| {
+        [1, 1_000_000].map(|times| Fault { calls, action: "fail", times, errno: *errno, ..Fault::default() })
+    };
     errors.iter().flat_map(both).collect()
 }
 
 fn row(name: &'static str, fault: &'static str, target: &'static str, row: impl Row + 'static) -> Entry {
     Entry { name, fault, target, nature: Nature::Row, quick: 1, wanted: ALL, weight: 1, row: Box::new(row) }
+}
+
+fn control(name: &'static str, fault: &'static str, cases: impl Row + 'static) -> Entry {
+    Entry { nature: Nature::Control, ..row(name, fault, "caught", cases) }.cases(30, 30, 1)
 }
 
 impl Entry {

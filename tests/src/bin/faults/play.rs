@@ -14,7 +14,8 @@ use trivia_domain::model::{
     QuestionId, Receipt, SessionId, TimeLimit, UserId,
 };
 use trivia_domain::ports::{
-    AnswerSubmission, AwardRequest, Clock, MaintenancePort, QuestionFilter, RandomSource, Repositories, ResetRequest, StartSession,
+    AnswerSubmission, AwardRequest, Clock, MaintenancePort, QuestionFilter, RandomSource, Repositories, ResetRequest,
+    StartSession,
 };
 use trivia_domain::{Refusal, StoreError, StoreResult};
 use trivia_infrastructure::{Database, SystemClock};
@@ -220,7 +221,8 @@ impl Writer {
     /// Makes a move if one is left. Its failure is told and costs nothing else.
     async fn make(&self, request: Request) {
         if self.take() {
-            let failed = make(&self.database, request).await.is_err_and(|error| !matches!(error, StoreError::Refused(_)));
+            let failed =
+                make(&self.database, request).await.is_err_and(|error| !matches!(error, StoreError::Refused(_)));
             if failed {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -232,7 +234,8 @@ impl Writer {
         for position in 0..session.questions.len() {
             let question = session.questions[position].question_id;
             for user in players(self.number).map(player) {
-                let answer = |given| Request::Answer { key: key(&self.random), user, session: session.id, question, given };
+                let answer =
+                    |given| Request::Answer { key: key(&self.random), user, session: session.id, question, given };
                 let first = answer(Given::Choice(below(&self.random, 3) as usize));
                 self.make(first.clone()).await;
                 match below(&self.random, 16) {
@@ -241,7 +244,9 @@ impl Writer {
                     1 => self.make(answer(Given::Choice(0))).await,
                     2 => self.make(answer(Given::Truth(true))).await,
                     3 | 4 => self.make(Request::award(user.get(), &self.random)).await,
-                    5 if below(&self.random, 8) == 0 => self.make(Request::Reset { key: key(&self.random), user }).await,
+                    5 if below(&self.random, 8) == 0 => {
+                        self.make(Request::Reset { key: key(&self.random), user }).await
+                    }
                     _ => {}
                 }
                 if !self.has_moves() {

@@ -80,7 +80,8 @@ impl Row for Points {
             // it may not be there
             let _ = fs::remove_file(&trace);
             let watched = Fault { calls, trace: Some(trace.clone()), ..Fault::default() };
-            let ended = Running::start(lab, &dir, &Start { normal: self.normal, ..start(*operation) }.with(watched)).end();
+            let ended =
+                Running::start(lab, &dir, &Start { normal: self.normal, ..start(*operation) }.with(watched)).end();
             let harms = ended.tell(&mut promises);
             if !harms.is_empty() || !ended.has_done(&operation.name()) {
                 return Err(format!("{} does not work without a fault: {harms:?}", operation.name()));
@@ -141,9 +142,11 @@ impl State {
         let oldest = list.iter().rfind(|backup| backup.manifest.kind == BackupKind::Initial).expect("there is one");
         let oldest = Connection::open(&oldest.path).expect("a backup opens");
         let is_damaged = lab.path("scene-damaged").join(DATABASE);
-        let damaged = fs::read(is_damaged).ok().filter(|bytes| *bytes == fs::read(dir.join(DATABASE)).unwrap_or_default());
+        let damaged =
+            fs::read(is_damaged).ok().filter(|bytes| *bytes == fs::read(dir.join(DATABASE)).unwrap_or_default());
         // the log of the dead stays as it is
-        let ledger = if dir.join(format!("{DATABASE}-wal")).exists() { Facts::new() } else { facts(dir).expect("a ledger") };
+        let ledger =
+            if dir.join(format!("{DATABASE}-wal")).exists() { Facts::new() } else { facts(dir).expect("a ledger") };
         Self { ledger, oldest: facts_of(&oldest).expect("a ledger"), backups: list.len(), damaged }
     }
 }
@@ -245,7 +248,9 @@ async fn restored(
     }
     whole_backups(dir, harms).await?;
     let list = backups(dir).list().await?;
-    if !is_old && !list.iter().any(|backup| backup.manifest.kind == BackupKind::PreRestore) {
+    let is_backed_up = list.iter().any(|backup| backup.manifest.kind == BackupKind::PreRestore);
+    // one that could not be read at that moment was set aside instead
+    if !is_old && !is_backed_up && !is_set_aside(dir, &before.ledger) {
         harms.push(Harm::new(Kind::Lost, "there is no way back to the state before"));
     }
     let oldest = list.iter().rfind(|backup| backup.manifest.kind == BackupKind::Initial);
@@ -256,6 +261,16 @@ async fn restored(
     Ok(())
 }
 
+/// Whether a file with this ledger was set aside.
+fn is_set_aside(dir: &Path, ledger: &Facts) -> bool {
+    let files = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut aside =
+        files.filter(|path| path.file_name().is_some_and(|name| name.display().to_string().contains(".damaged-")));
+    aside.any(|path| {
+        Connection::open(path).and_then(|connection| facts_of(&connection)).is_ok_and(|found| found == *ledger)
+    })
+}
+
 /// Whether a file with this content is still somewhere.
 fn is_kept(dir: &Path, content: &[u8]) -> bool {
     let mut folders: Vec<PathBuf> = vec![dir.to_owned()];
@@ -263,7 +278,10 @@ fn is_kept(dir: &Path, content: &[u8]) -> bool {
         folders.extend(kept.flatten().map(|entry| entry.path()));
     }
     let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
-    files.map(|entry| entry.path()).filter(|path| path.is_file()).any(|path| fs::read(path).is_ok_and(|it| it == content))
+    files
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .any(|path| fs::read(path).is_ok_and(|it| it == content))
 }
 
 /// Two players are two or one; the third is there or gone.

@@ -13,12 +13,12 @@ use trivia_infrastructure::SystemClock;
 
 use super::check::Kind;
 use super::lab::Lab;
-use super::matrix::{Entry, MISSING, Nature};
+use super::matrix::{Entry, KNOWN, MISSING, Nature};
 use super::row::Ran;
 
 /// What came of a row.
 #[derive(Debug, Serialize)]
-pub(crate) struct Result {
+pub(crate) struct Outcome {
     row: &'static str,
     fault: &'static str,
     target: &'static str,
@@ -35,7 +35,7 @@ pub(crate) struct Result {
     pub(crate) seconds: f64,
 }
 
-impl Result {
+impl Outcome {
     pub(crate) fn of(entry: &Entry) -> Self {
         Self {
             row: entry.name,
@@ -134,7 +134,7 @@ pub(crate) struct Report {
     machine: Machine,
     seed: u64,
     deep: bool,
-    rows: Vec<Result>,
+    rows: Vec<Outcome>,
 }
 
 impl Report {
@@ -142,17 +142,17 @@ impl Report {
         Self { machine: Machine::look(&lab.path("")), seed: lab.seed, deep, rows: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, result: Result) {
+    pub(crate) fn add(&mut self, result: Outcome) {
         self.rows.push(result);
     }
 
     /// Whether every row held, and every control was caught.
     pub(crate) fn is_good(&self) -> bool {
-        self.rows.iter().all(Result::is_good)
+        self.rows.iter().all(Outcome::is_good)
     }
 
     /// A row on a terminal.
-    pub(crate) fn line(&self, result: &Result) -> String {
+    pub(crate) fn line(&self, result: &Outcome) -> String {
         let kinds = [Kind::Lost, Kind::Half, Kind::Corrupt, Kind::FalseAck, Kind::Manners];
         let [lost, half, corrupt, false_acks, other] = kinds.map(|kind| result.of_kind(kind));
         format!(
@@ -184,17 +184,18 @@ impl Report {
     }
 
     fn markdown(&self) -> String {
-        let Machine { cores, processor, kernel, file_system, rustc, sqlite, commit, profile, measured_at } = &self.machine;
+        let Machine { cores, processor, kernel, file_system, rustc, sqlite, commit, profile, measured_at } =
+            &self.machine;
         let mut text = format!(
-            "# Reliability\n\nMade by `cargo xtask faults --deep` at {measured_at} from commit {commit}; do not edit.\n\n\
-             Machine: {cores} cores of {processor}, Linux {kernel}, file system {file_system}; {rustc}, SQLite {sqlite}; \
-             profile {profile}, seed {}.\n\n{HOW}\n## Faults and targets\n\n\
+            "# Reliability\n\nMade by `cargo xtask faults --deep` at {measured_at} from commit {commit}; do not edit.\n\
+             \nMachine: {cores} cores of {processor}, Linux {kernel}, file system {file_system}; {rustc}, \
+             SQLite {sqlite}; profile {profile}, seed {}.\n\n{HOW}\n## Faults and targets\n\n\
              A row is met when everything held and all wanted cases ran; what held in fewer cases says so.\n\n\
              | row | fault | target | cases | lost | half | corrupt | false acks | other | met |\n\
              |---|---|---|---:|---:|---:|---:|---:|---:|---|\n",
             self.seed
         );
-        let is_control = |row: &&Result| row.nature == Nature::Control;
+        let is_control = |row: &&Outcome| row.nature == Nature::Control;
         for row in self.rows.iter().filter(|row| !is_control(row) && row.skipped.is_none()) {
             let figures = [Kind::Lost, Kind::Half, Kind::Corrupt, Kind::FalseAck, Kind::Manners];
             let figures = figures.map(|kind| row.of_kind(kind).to_string()).join(" | ");
@@ -215,32 +216,38 @@ impl Report {
         }
         for row in harmed {
             let known = if row.nature == Nature::Gap { "a known gap, " } else { "" };
-            writeln!(text, "- `{}`: {known}{} of {} cases.", row.row, row.harmed, row.cases).expect("it fits");
+            writeln!(text, "- `{}`: {known}{} of {} cases.", row.row, row.harmed, row.cases)
+                .expect("a string takes everything");
             for example in &row.examples {
-                writeln!(text, "  - {example}").expect("it fits");
+                writeln!(text, "  - {example}").expect("a string takes everything");
             }
+        }
+        text.push_str("\n## What is known\n\n");
+        for known in KNOWN {
+            writeln!(text, "- {known}").expect("a string takes everything");
         }
         text.push_str("\n## What was not run\n\n");
         for row in self.rows.iter().filter(|row| row.skipped.is_some()) {
             let reason = row.skipped.as_deref().unwrap_or_default();
-            writeln!(text, "- `{}` ({}): {reason}.", row.row, row.fault).expect("it fits");
+            writeln!(text, "- `{}` ({}): {reason}.", row.row, row.fault).expect("a string takes everything");
         }
         for (what, why) in MISSING {
-            writeln!(text, "- {what}: {why}.").expect("it fits");
+            writeln!(text, "- {what}: {why}.").expect("a string takes everything");
         }
         text
     }
 }
 
 /// What all rows have in common, in words.
-const HOW: &str = "A driven process opens the library as a service does and works; the harness hears over a pipe what is \
-    sent, acknowledged, refused or left open, so that an acknowledgement counts when it has left the process. A shim \
-    between process and file system meets one chosen call: the process dies before it, it fails, a write is torn, or \
-    everything that was never synced is gone. Then the harness opens what is left and asks: is every acknowledged fact in \
-    the ledger with its number, is nothing there that was refused, does a retry with the same key settle what was left \
-    open, do pages, keys and every derived number agree, does a new move count without anybody's hands. *Lost* is an \
-    acknowledged fact that is gone, *half* is neither the old nor the new state, *false acks* are operations that were said \
-    to be done and were not, *other* are panics, errors without a next step, and work that does not go on afterwards.\n";
+const HOW: &str = "A driven process opens the library as a service does and works; the harness hears over a pipe what \
+    is sent, acknowledged, refused or left open, so that an acknowledgement counts when it has left the process. A \
+    shim between process and file system meets one chosen call: the process dies before it, it fails, a write is torn, \
+    or everything that was never synced is gone. Then the harness opens what is left and asks: is every acknowledged \
+    fact in the ledger with its number, is nothing there that was refused, does a retry with the same key settle what \
+    was left open, do pages, keys and every derived number agree, does a new move count without anybody's hands. \
+    *Lost* is an acknowledged fact that is gone, *half* is neither the old nor the new state, *false acks* are \
+    operations that were said to be done and were not, *other* are panics, errors without a next step, and work that \
+    does not go on afterwards.\n";
 
 impl Machine {
     fn look(scratch: &Path) -> Self {
