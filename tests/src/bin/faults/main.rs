@@ -143,7 +143,8 @@ fn run(lab: &Lab, entry: &mut Entry, args: &Args, until: Instant) -> Outcome {
     result.points = points;
     let mut told = 0;
     for number in 0.. {
-        if result.cases >= most || (args.deep && Instant::now() > until && number > 0) {
+        let is_over = result.cases >= most || points.is_some_and(|points| number >= points);
+        if is_over || (args.deep && Instant::now() > until && number > 0) {
             break;
         }
         let case = args.case.unwrap_or_else(|| spread(number, points, lab.seed));
@@ -154,7 +155,7 @@ fn run(lab: &Lab, entry: &mut Entry, args: &Args, until: Instant) -> Outcome {
             what: "unknown".to_owned(),
         });
         let is_harmed = !ran.harms.is_empty();
-        if is_harmed && told < TOLD && entry.nature != Nature::Control {
+        if is_harmed && told < TOLD && (entry.nature == Nature::Row || args.only.is_some()) {
             told += 1;
             println!("{}: case {case}: {}", entry.name, ran.what);
             for harm in ran.harms.iter().take(5) {

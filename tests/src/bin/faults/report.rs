@@ -132,6 +132,9 @@ struct Machine {
 #[derive(Serialize)]
 pub(crate) struct Report {
     machine: Machine,
+    /// Where the cases are; it is nobody's business.
+    #[serde(skip)]
+    scratch: String,
     seed: u64,
     deep: bool,
     rows: Vec<Outcome>,
@@ -139,10 +142,15 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(lab: &Lab, deep: bool) -> Self {
-        Self { machine: Machine::look(&lab.path("")), seed: lab.seed, deep, rows: Vec::new() }
+        let scratch = lab.path("");
+        let machine = Machine::look(&scratch);
+        Self { machine, scratch: scratch.display().to_string(), seed: lab.seed, deep, rows: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, result: Outcome) {
+    pub(crate) fn add(&mut self, mut result: Outcome) {
+        for text in result.examples.iter_mut().chain(&mut result.skipped) {
+            *text = text.replace(&self.scratch, "");
+        }
         self.rows.push(result);
     }
 

@@ -14,7 +14,7 @@ pub(crate) enum Total {
 
 /// One case that was run.
 pub(crate) struct Ran {
-    /// How many of what the row counts.
+    /// How many of what the row counts; 0 when the fault was not reached.
     pub(crate) cases: u64,
     pub(crate) harms: Vec<Harm>,
     /// In words, for whoever has to find out.
