@@ -72,6 +72,8 @@ pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) heard: Vec<(Instant, Line)>,
     stderr: String,
+    /// It did not end by itself.
+    hung: bool,
 }
 
 impl Running {
@@ -183,11 +185,7 @@ impl Running {
             }
         }
         let status = self.child.wait().expect("it is ours");
-        let mut stderr = self.stderr.join().unwrap_or_default();
-        if hung {
-            stderr.push_str("panicked: it hung\n");
-        }
-        Ended { status, heard: self.heard, stderr }
+        Ended { status, heard: self.heard, stderr: self.stderr.join().unwrap_or_default(), hung }
     }
 }
 
@@ -219,6 +217,9 @@ impl Ended {
     /// Adds what it promised, and says what is wrong with its behaviour.
     pub(crate) fn tell(&self, promises: &mut Promises) -> Vec<Harm> {
         let mut harms: Vec<_> = self.heard.iter().flat_map(|(_, line)| promises.hear(line)).collect();
+        if self.hung {
+            harms.push(Harm::new(Kind::Manners, format!("it had not ended after {PATIENCE:?}")));
+        }
         if self.stderr.contains("panicked") || self.status.code().is_some_and(|code| code != 0) {
             let last = self.stderr.lines().rev().take(3).collect::<Vec<_>>().join(" | ");
             harms.push(Harm::new(Kind::Manners, format!("it ended with {}: {last}", self.status)));

@@ -4,9 +4,9 @@ use rusqlite::Connection;
 use trivia_domain::memory::SeededRandom;
 
 use super::check::{check, facts};
-use super::drive::DATABASE;
+use super::drive::{DATABASE, DOUBLE};
 use super::lab::{Lab, Setting};
-use super::play::{Line, Request, player};
+use super::play::{Line, Request, Told, player};
 use super::row::{Ran, Row, Total};
 
 /// What is done.
@@ -48,8 +48,8 @@ impl Row for Control {
             }
             Self::Refused => {
                 let ledger = facts(&dir).expect("a ledger");
-                let known = ledger.iter().find(|(_, (user, _))| *user == player(11)).expect("there is one");
-                let error = super::play::Told {
+                let known = ledger.iter().find(|(_, (user, _))| *user == player(DOUBLE)).expect("there is one");
+                let error = Told {
                     kind: "busy".to_owned(),
                     text: "the database is busy".to_owned(),
                     hint: "try again".to_owned(),

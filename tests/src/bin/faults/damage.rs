@@ -178,13 +178,18 @@ async fn seen(dir: &Path, promised: &Facts) -> Vec<Harm> {
     };
     let lost = missing(dir);
     let mut harms = Vec::new();
+    let recovered = recovery(dir).recover().await;
     if lost > 0 && !is_seen {
         harms.push(Harm::new(
             Kind::Lost,
-            format!("{lost} of {} facts are gone and `check` says nothing", promised.len()),
+            format!(
+                "{lost} of {} facts are gone, `check` says nothing, `recover` brings back {}",
+                promised.len(),
+                lost - missing(dir).min(lost)
+            ),
         ));
     }
-    if let Err(error) = recovery(dir).recover().await {
+    if let Err(error) = recovered {
         harms.push(Harm::new(Kind::Manners, format!("recovery fails: {error}")));
     }
     harms

@@ -21,8 +21,8 @@ use super::play::{self, Request, player};
 
 /// Writers of all scenes.
 const WRITERS: i64 = 4;
-/// Size of a file system that loses its power.
-const IMAGE_MB: &str = "48";
+/// Bytes of a file system that loses its power.
+const IMAGE: u64 = 48 << 20;
 /// How long a file system may be busy, and between two looks.
 const LETTING_GO: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(10);
@@ -174,8 +174,7 @@ impl Lab {
     /// An ext4 file system in a file.
     pub(crate) fn image(&self, name: &str) -> Result<Mount, String> {
         let image = self.path(&format!("{name}.img"));
-        let size = format!("bs=1M count=0 seek={IMAGE_MB}");
-        run(Command::new("dd").arg("if=/dev/zero").arg(format!("of={}", image.display())).args(size.split(' ')))?;
+        File::create(&image).and_then(|file| file.set_len(IMAGE)).expect("an image can be made");
         run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
         Mount::new(self.path(name), vec!["-o".to_owned(), "loop".to_owned(), image.display().to_string()])
     }

@@ -18,9 +18,9 @@ use super::row::{Ran, Row, Total};
 #[derive(Default)]
 pub(crate) struct Power {
     /// With `synchronous=NORMAL`.
-    pub(crate) normal: bool,
+    normal: bool,
     /// With syncs that do nothing.
-    pub(crate) lie: bool,
+    lie: bool,
     means: Option<(PathBuf, Mount)>,
 }
 
