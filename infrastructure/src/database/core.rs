@@ -9,7 +9,7 @@ use trivia_domain::ports::{Clock, RandomSource};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::connect::{Access, connect, exists, verify_pragmas};
-use super::{DatabaseOptions, Durability, Head, Monitor, Watch, retry};
+use super::{DatabaseOptions, Durability, Head, Monitor, Watch, health, retry};
 use crate::error::{During, translate};
 use crate::read_model::ReadModel;
 use crate::repository::projection;
@@ -50,13 +50,21 @@ impl Core {
         Ok(WriterGuard { connection: writer.lock_owned().await, _pools: pools })
     }
 
+    /// Stops all writing when an error says that the file is damaged. It may have been the disk for a moment, so the
+    /// database looks at itself, and writes again if it finds nothing.
+    pub(crate) fn stop_if_damaged(self: &Arc<Self>, error: &StoreError) {
+        if self.monitor.stop_if_damaged(error) {
+            tokio::spawn(health::look_again(Arc::clone(self)));
+        }
+    }
+
     /// Lets the read model follow the database that is open now, and looks whether it has all commits that were noted.
     pub(crate) async fn follow(&self, pools: &Pools) -> StoreResult<()> {
         // without `full`, the last commits may go with the power
         let forgive = self.options.durability == Durability::Normal;
         match self.head.follow(&pools.reader, forgive).await? {
             Some(loss) if forgive => tracing::warn!(database = self.name(), loss, "its durability is `normal`"),
-            Some(loss) => self.monitor.stop(&self.name(), &loss),
+            Some(loss) => drop(self.monitor.stop(&self.name(), &loss)),
             None => {}
         }
         let watch = Watch::open(self.options.url.path());

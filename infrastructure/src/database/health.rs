@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, Statement};
@@ -29,6 +30,10 @@ const CHECK_AGE: TimeDelta = TimeDelta::hours(12);
 const TASK_GRACE: TimeDelta = TimeDelta::hours(1);
 /// Errors in a row, each less than an hour after the one before, that are too many.
 const MANY_ERRORS: u64 = 50;
+
+/// How long to wait before each check after damage was met.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
 
 /// How findings about pages begin.
 const PAGES: &str = "pages: ";
@@ -85,23 +90,37 @@ async fn problems(core: &Arc<Core>) -> StoreResult<Vec<String>> {
     }
     problems.extend(group_problems(&*reader).await?);
     drop(reader);
-    for Drift { table, id, column, stored, folded } in drifts(core).await? {
+    for Drift { table, id, column, stored, folded } in drifts(core, problems.is_empty()).await? {
         problems.push(format!("{table} {id}: {column} is {stored}, the ledger gives {folded}"));
     }
     problems.truncate(MOST_PROBLEMS);
     Ok(problems)
 }
 
-/// Compares with the ledger, which stores facts that wait: since the pages are whole, damage that was met once does
+/// Compares with the ledger, which stores facts that wait: since nothing else is wrong, damage that was met once does
 /// not forbid that. It is forgotten only when nothing is found.
-async fn drifts(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
+async fn drifts(core: &Arc<Core>, is_whole: bool) -> StoreResult<Vec<Drift>> {
     let met = core.monitor.refuse_if_damaged();
-    core.monitor.mended();
+    if is_whole {
+        core.monitor.mended();
+    }
     let found = drift::verify(core).await;
-    if let (Err(damage), false) = (&met, found.as_ref().is_ok_and(Vec::is_empty)) {
+    if let (Err(damage), false) = (&met, is_whole && found.as_ref().is_ok_and(Vec::is_empty)) {
         core.monitor.stop_if_damaged(damage);
     }
     found
+}
+
+/// Checks after damage was met, until that is possible.
+pub(super) async fn look_again(core: Arc<Core>) {
+    for pause in PAUSES {
+        tokio::time::sleep(pause).await;
+        match check(&core).await {
+            CheckOutcome::Ok => return tracing::warn!(database = core.name(), "nothing is damaged, it writes again"),
+            CheckOutcome::Bad { .. } => return,
+            CheckOutcome::CouldNotCheck { reason } => tracing::warn!(database = core.name(), reason, "not checked yet"),
+        }
+    }
 }
 
 /// What SQLite's own check finds; `what` is a most number of findings or one table.

@@ -63,20 +63,20 @@ impl Monitor {
         }
     }
 
-    /// Refuses to write from now on: what is acknowledged on a damaged file may be lost with it.
-    pub(crate) fn stop(&self, what: &str, reason: &str) {
+    /// Refuses to write from now on: what is acknowledged on a damaged file may be lost with it. Whether that is new.
+    pub(crate) fn stop(&self, what: &str, reason: &str) -> bool {
         let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
-        if damage.is_none() {
+        let is_new = damage.is_none();
+        if is_new {
             tracing::error!(what, reason, "damage was met, nothing is written any more");
             *damage = Some(Damage { what: what.to_owned(), reason: reason.to_owned() });
         }
+        is_new
     }
 
     /// [`Self::stop`] when an error says that the file is damaged.
-    pub(crate) fn stop_if_damaged(&self, error: &StoreError) {
-        if let StoreError::Corrupt { what, reason } = error {
-            self.stop(what, reason);
-        }
+    pub(crate) fn stop_if_damaged(&self, error: &StoreError) -> bool {
+        matches!(error, StoreError::Corrupt { what, reason } if self.stop(what, reason))
     }
 
     /// Writes again: the file was found whole, or another one took its place.

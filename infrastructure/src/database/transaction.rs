@@ -61,12 +61,12 @@ impl Transaction {
         let begun = retry::while_busy(&core.monitor, || guard.connection.begin_with_options(immediate())).await;
         let begun = begun.map_err(|error| translate(error, &core.name()));
         core.monitor.observe(&begun, || core.clock.now());
-        let begun = begun.inspect_err(|error| core.monitor.stop_if_damaged(error));
+        let begun = begun.inspect_err(|error| core.stop_if_damaged(error));
         let (inner, flight) = (begun?, core.model.begin());
         let timer = Timer::start(core, what);
         let mut transaction =
             Self { inner, flight, effects: Mutex::new(effects), number: AtomicI64::default(), guard, timer };
-        transaction.meet(needs).await.inspect_err(|error| core.monitor.stop_if_damaged(error))?;
+        transaction.meet(needs).await.inspect_err(|error| core.stop_if_damaged(error))?;
         Ok(transaction)
     }
 
@@ -138,7 +138,7 @@ impl Transaction {
             // refused before anything was written
             busy @ StoreError::Busy { .. } => busy,
             other => {
-                core.monitor.stop_if_damaged(&other);
+                core.stop_if_damaged(&other);
                 StoreError::OutcomeUnknown { reason: other.to_string() }
             }
         });

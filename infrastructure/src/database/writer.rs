@@ -146,7 +146,7 @@ async fn attempt(
     if trust == Trust::Nothing || matches!(applied, Err(StoreError::Corrupt { .. })) {
         core.monitor.observe(&applied, || core.clock.now());
     }
-    let applied = applied.inspect_err(|error| core.monitor.stop_if_damaged(error));
+    let applied = applied.inspect_err(|error| core.stop_if_damaged(error));
     let Applied { outcomes, effects, number } = applied?;
     transaction.tell(effects);
     if let Some(number) = number {

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use trivia_domain::model::BackupId;
-use trivia_domain::ports::{BackupService, MaintenancePort, RandomSource};
+use trivia_domain::ports::{BackupService, MaintenancePort, RandomSource, RecoveryService};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::check::{Facts, Harm, Kind, check, facts, sound};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use trivia_domain::memory::SeededRandom;
 use trivia_domain::model::{BackupKind, Board, Page, RetentionPolicy};
-use trivia_domain::ports::{BackupService, CheckOutcome, Clock, MaintenancePort, Repositories, Store};
+use trivia_domain::ports::{BackupService, CheckOutcome, Clock, MaintenancePort, RecoveryService, Repositories, Store};
 use trivia_domain::{StoreError, StoreResult};
 use trivia_infrastructure::{
     Database, DatabaseOptions, DatabaseUrl, Durability, SchedulerLock, SqliteBackups, SqliteRecovery, SystemClock,

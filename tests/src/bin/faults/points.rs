@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use trivia_domain::model::{BackupKind, RetentionPolicy, UserId};
-use trivia_domain::ports::{BackupService, MaintenancePort, Repositories, Store};
+use trivia_domain::ports::{BackupService, MaintenancePort, RecoveryService, Repositories, Store};
 use trivia_domain::{StoreError, StoreResult};
 use trivia_infrastructure::schema;
 

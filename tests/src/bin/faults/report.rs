@@ -70,7 +70,6 @@ impl Outcome {
             _ if self.skipped.is_some() => true,
             Nature::Row => self.cases > 0 && self.harmed == 0,
             Nature::Control => self.harmed > 0,
-            Nature::Gap => self.cases > 0,
         }
     }
 
@@ -79,7 +78,6 @@ impl Outcome {
             (Some(reason), ..) => format!("not run: {reason}"),
             (None, Nature::Control, true) => "caught, as it must be".to_owned(),
             (None, Nature::Control, false) => "NOT CAUGHT".to_owned(),
-            (None, Nature::Gap, _) if self.harmed > 0 => format!("known gap: {} of {} harmed", self.harmed, self.cases),
             (None, _, true) => "held".to_owned(),
             (None, _, false) => "FAILED".to_owned(),
         }
@@ -223,8 +221,7 @@ impl Report {
             text.push_str("Nothing.\n");
         }
         for row in harmed {
-            let known = if row.nature == Nature::Gap { "a known gap, " } else { "" };
-            writeln!(text, "- `{}`: {known}{} of {} cases.", row.row, row.harmed, row.cases)
+            writeln!(text, "- `{}`: {} of {} cases.", row.row, row.harmed, row.cases)
                 .expect("a string takes everything");
             for example in &row.examples {
                 writeln!(text, "  - {example}").expect("a string takes everything");
