@@ -132,7 +132,11 @@ async fn change<T>(
 }
 
 async fn read(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<SchemaStatus> {
-    let applied = applied(connection).await.map_err(|error| match error {
+    let applied = async {
+        require_text(connection).await?;
+        applied(connection).await
+    };
+    let applied = applied.await.map_err(|error| match error {
         StoreError::Busy { .. } => StoreError::Busy { what: name(options) },
         StoreError::Corrupt { reason, .. } => StoreError::Corrupt { what: name(options), reason },
         other => other,
@@ -148,6 +152,23 @@ async fn read(connection: &DatabaseConnection, options: &DatabaseOptions) -> Sto
     }
     let pending = known.into_iter().filter(|version| !applied.contains(version)).collect();
     Ok(SchemaStatus { applied, pending })
+}
+
+/// Refuses a schema that is no text: the driver panics over a name or type of a column that is none.
+pub(crate) async fn require_text(connection: &impl ConnectionTrait) -> StoreResult<()> {
+    let action = "reading the schema";
+    let sql = "SELECT CAST(sql AS BLOB) AS definition FROM sqlite_schema WHERE sql IS NOT NULL";
+    let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await;
+    for row in rows.during(action)? {
+        let definition: Vec<u8> = row.try_get("", "definition").during(action)?;
+        if let Err(error) = str::from_utf8(&definition) {
+            return Err(StoreError::Corrupt {
+                what: "the schema".to_owned(),
+                reason: format!("it is no text: {error}"),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The versions that are recorded; none without a version table.

@@ -11,9 +11,11 @@ use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 use trivia_domain::StoreError;
 use trivia_domain::memory::{ManualClock, SeededRandom};
-use trivia_domain::model::{Task, TaskRecord, UserId};
-use trivia_domain::ports::{Clock, HealthCheck, HealthStatus, MaintenancePort, Repositories};
-use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, Durability, SchedulerLock, schema};
+use trivia_domain::model::{BackupKind, RecoverySource, Task, TaskRecord, UserId};
+use trivia_domain::ports::{BackupService, Clock, HealthCheck, HealthStatus, MaintenancePort, Repositories};
+use trivia_infrastructure::{
+    Database, DatabaseOptions, DatabaseUrl, Durability, SchedulerLock, SqliteBackups, SqliteRecovery, schema,
+};
 
 /// The directory of a database, whose numbers must follow from its ledger in the end.
 struct Home(TempDir);
@@ -56,6 +58,30 @@ async fn files_and_directories_are_private() {
     for file in ["trivia.db", "trivia.db-wal", "trivia.db-shm", "trivia.db.migrate.lock"] {
         assert_eq!(mode(&format!("data/{file}")), 0o600, "{file}");
     }
+}
+
+#[tokio::test]
+async fn a_schema_that_is_no_text_is_damage() {
+    let (database, clock, home) = open(|_| {}).await;
+    let options = database.options().clone();
+    let backups = SqliteBackups::new(options.clone(), home.0.path().join("backups"), clock.clone());
+    let good = backups.create(BackupKind::Manual, "").await.unwrap();
+    database.close().await.unwrap();
+    let connection = sea_orm::Database::connect(format!("sqlite://{}", home.path().display())).await.unwrap();
+    let garble = "PRAGMA writable_schema = ON; \
+                  UPDATE sqlite_schema SET sql = replace(sql, 'created_at', 'created_' || CAST(x'ff' AS TEXT))";
+    connection.execute_unprepared(garble).await.unwrap();
+    connection.close().await.unwrap();
+    let random = Arc::new(SeededRandom::new(1));
+    let error = Database::open(options.clone(), clock.clone(), random.clone()).await.err().unwrap();
+    assert!(matches!(&error, StoreError::Corrupt { reason, .. } if reason.contains("no text")), "{error}");
+    let error = backups.create(BackupKind::Manual, "").await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    // and both ways back lead on
+    let rehearsed = SqliteRecovery::new(options.clone(), home.0.path().join("backups"), clock.clone()).rehearse().await;
+    assert_eq!(rehearsed.unwrap().source, RecoverySource::Backup);
+    backups.restore(&good.manifest.id).await.unwrap();
+    Database::open(options, clock, random).await.unwrap().close().await.unwrap();
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ pub(super) async fn examine(path: &Path) -> StoreResult<Contents> {
 }
 
 async fn contents(connection: &DatabaseConnection, path: &Path) -> StoreResult<Contents> {
+    schema::require_text(connection).await?;
     let pages = format!("SELECT integrity_check AS line FROM pragma_integrity_check LIMIT {MOST_PROBLEMS}");
     let mut problems: Vec<String> = lines(connection, path, &pages).await?;
     problems.retain(|line| line != "ok");

@@ -233,7 +233,11 @@ pub(super) fn latest(mut erased: Vec<Erasure>) -> Vec<Erasure> {
 /// The people who were erased, by one database.
 async fn erasures_in(connection: StoreResult<DatabaseConnection>) -> StoreResult<Vec<Erasure>> {
     let connection = connection?;
-    let erased = erasing::list(&connection).await;
+    let erased = async {
+        schema::require_text(&connection).await?;
+        erasing::list(&connection).await
+    };
+    let erased = erased.await;
     close(connection, erased).await
 }
 
