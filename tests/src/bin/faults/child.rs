@@ -78,7 +78,7 @@ pub(crate) struct Ended {
 
 impl Running {
     pub(crate) fn start(lab: &Lab, dir: &Path, start: &Start) -> Self {
-        let program = std::env::current_exe().expect("this program has a path");
+        let program = lab.driver();
         let mut command = match &start.shell {
             Some(shell) => {
                 let mut command = Command::new("sh");

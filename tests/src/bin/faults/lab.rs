@@ -32,6 +32,7 @@ pub(crate) struct Lab {
     scratch: TempDir,
     runtime: Runtime,
     pub(crate) seed: u64,
+    driver: PathBuf,
     shim: PathBuf,
     scenes: [OnceCell<Scene>; 4],
 }
@@ -61,14 +62,22 @@ impl Lab {
         let program = std::env::current_exe().expect("this program has a path");
         let target = program.ancestors().nth(2).expect("it lies in target/PROFILE");
         let scratch = tempfile::Builder::new().prefix("faults-").tempdir_in(target).expect("the folder can be made");
+        // a build that comes meanwhile must not change what is driven
+        let driver = scratch.path().join("driver");
+        fs::copy(&program, &driver).expect("there is space");
         let shim = scratch.path().join("shim.so");
         compile(&["-shared", "-fPIC"], include_str!("shim.c"), &shim)?;
         let runtime = Runtime::new().expect("a runtime starts");
-        Ok(Self { scratch, runtime, seed, shim, scenes: Default::default() })
+        Ok(Self { scratch, runtime, seed, driver, shim, scenes: Default::default() })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
+    }
+
+    /// This program, to be driven.
+    pub(crate) fn driver(&self) -> &Path {
+        &self.driver
     }
 
     pub(crate) fn shim(&self) -> &Path {
