@@ -1,12 +1,18 @@
 //! The settings: flag before environment before file before default.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::fs;
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, Environment, File, FileFormat};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use trivia_domain::StoreError;
+use trivia_domain::model::BackupKind;
 
 use crate::error::Failure;
 
@@ -15,14 +21,35 @@ const DEFAULT_FILE: &str = "trivia.toml";
 /// Variables that belong to the project's tests.
 const TESTS_ONLY: &str = "TRIVIA_TEST_";
 
+/// Beginning of the variables that every program for object storage reads.
+const STORAGE: &str = "AWS_";
+/// Variables of those that may be in a file, whose name is in the variable with `_FILE` behind it.
+const STORAGE_SECRETS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+/// Longest secret in a file, in bytes.
+const SECRET_LIMIT: u64 = 1 << 14;
+
 /// What can be set. A key that is not here is an error, so that a typo does not go unnoticed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Where the database is.
     pub(crate) database_url: String,
-    /// Where backups are; `backups` beside the database when it is not set.
+    /// Where backups are made, and where they stay without another place; `backups` beside the database when it is
+    /// not set.
     pub(crate) backup_dir: Option<PathBuf>,
+    /// Another place for backups: `s3://bucket/prefix`.
+    pub(crate) backup_url: Option<String>,
+    /// The server of that place; that of AWS when it is not set.
+    pub(crate) backup_endpoint: Option<String>,
+    /// The region of that place.
+    pub(crate) backup_region: Option<String>,
+    /// Level of zstd for backups, 1 to 19; 0 compresses nothing.
+    pub(crate) backup_compression: u8,
+    /// Who can open backups; nobody means that they are not encrypted.
+    #[serde(deserialize_with = "list")]
+    pub(crate) backup_encrypt_to: Vec<String>,
+    /// The file with the keys that open backups.
+    pub(crate) backup_identity_file: Option<PathBuf>,
     /// Connections that read.
     pub(crate) readers: u32,
     /// How long to wait for another process that writes.
@@ -33,8 +60,11 @@ pub(crate) struct Settings {
     pub(crate) projection_delay_ms: u64,
     /// From when on an operation is logged as slow.
     pub(crate) slow_ms: u64,
-    /// Backups that `backup prune` keeps.
+    /// Backups that are kept of all kinds without a rule of their own.
     pub(crate) keep_backups: usize,
+    /// Backups that are kept of a kind, counted apart from the others.
+    #[serde(deserialize_with = "by_kind")]
+    pub(crate) keep_backups_by_kind: BTreeMap<BackupKind, usize>,
     /// Days for which `serve` keeps sessions after their end; 0 keeps them for ever.
     pub(crate) keep_sessions_days: u32,
     /// Whether `serve` recovers a damaged database by itself.
@@ -43,6 +73,21 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// Form of the logs.
     pub(crate) log_format: LogFormat,
+    /// The variables of object storage, which no file with settings holds.
+    #[serde(skip)]
+    pub(crate) storage: Storage,
+}
+
+/// Variables whose values nobody shall see.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Storage(pub(crate) HashMap<String, String>);
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names: Vec<_> = self.0.keys().collect();
+        names.sort();
+        f.debug_tuple("Storage").field(&names).finish()
+    }
 }
 
 impl Default for Settings {
@@ -50,17 +95,25 @@ impl Default for Settings {
         Self {
             database_url: "sqlite://data/trivia.db".to_owned(),
             backup_dir: None,
+            backup_url: None,
+            backup_endpoint: None,
+            backup_region: None,
+            backup_compression: 0,
+            backup_encrypt_to: Vec::new(),
+            backup_identity_file: None,
             readers: 4,
             busy_timeout_ms: 5_000,
             durability: DurabilitySetting::Full,
             projection_delay_ms: 30_000,
             slow_ms: 5_000,
             keep_backups: 30,
+            keep_backups_by_kind: BTreeMap::new(),
             keep_sessions_days: 90,
             auto_recover: false,
             // nobody else should see it without being asked
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)),
             log_format: LogFormat::Text,
+            storage: Storage::default(),
         }
     }
 }
@@ -124,6 +177,7 @@ impl Settings {
 
     fn from_sources(flags: &SettingFlags, mut environment: HashMap<String, String>) -> Result<Self, Failure> {
         environment.retain(|_, value| !value.is_empty());
+        let storage = storage(&mut environment)?;
         if let Some(url) = environment.remove("DATABASE_URL") {
             // the name with the prefix is the more specific one
             environment.entry("TRIVIA_DATABASE_URL".to_owned()).or_insert(url);
@@ -143,6 +197,7 @@ impl Settings {
         let _: Self = read(Config::builder().add_source(environment.clone()), "the environment".to_owned())?;
         let both = Config::builder().add_source(file).add_source(environment);
         let mut settings: Self = read(both, "file and environment".to_owned())?;
+        settings.storage = storage;
         if let Some(url) = &flags.database_url {
             settings.database_url.clone_from(url);
         }
@@ -153,8 +208,74 @@ impl Settings {
     }
 }
 
+/// Takes the variables of object storage out, with those secrets that are in files.
+fn storage(environment: &mut HashMap<String, String>) -> Result<Storage, Failure> {
+    let names: Vec<String> = environment.keys().filter(|name| name.starts_with(STORAGE)).cloned().collect();
+    let mut taken: HashMap<_, _> = names.into_iter().filter_map(|name| environment.remove_entry(&name)).collect();
+    for name in STORAGE_SECRETS {
+        let Some(path) = taken.remove(&format!("{name}_FILE")) else { continue };
+        if taken.contains_key(name) {
+            let message = format!("both {name} and {name}_FILE are set");
+            return Err(Failure::new(message, "unset one of them"));
+        }
+        let mut secret = String::new();
+        let read = fs::File::open(&path).and_then(|file| file.take(SECRET_LIMIT).read_to_string(&mut secret));
+        read.map_err(|error| {
+            let message = format!("the file {path} of {name}_FILE cannot be read");
+            Failure::because(message, "correct the variable or the permissions of the file", error)
+        })?;
+        taken.insert(name.to_owned(), secret.trim().to_owned());
+    }
+    Ok(Storage(taken))
+}
+
+/// Several values: an array, or one text with commas between them, as variables have it.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Text(String),
+        Array(Vec<String>),
+    }
+    Ok(match Form::deserialize(deserializer)? {
+        Form::Text(text) => parts(&text).map(str::to_owned).collect(),
+        Form::Array(values) => values,
+    })
+}
+
+/// Numbers by kind: a table, or a text such as `daily=30,weekly=12`, as variables have it.
+fn by_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<BackupKind, usize>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Text(String),
+        Table(BTreeMap<String, usize>),
+    }
+    let pairs: Result<_, String> = match Form::deserialize(deserializer)? {
+        Form::Text(text) => parts(&text).map(kind_and_number).collect(),
+        Form::Table(table) => table.into_iter().map(|(kind, number)| Ok((parse_kind(&kind)?, number))).collect(),
+    };
+    pairs.map_err(D::Error::custom)
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// Reads `daily=7`.
+pub(crate) fn kind_and_number(text: &str) -> Result<(BackupKind, usize), String> {
+    let (kind, number) = text.split_once('=').ok_or_else(|| format!("{text:?} is not of the form KIND=N"))?;
+    Ok((parse_kind(kind)?, number.parse().map_err(|_| format!("{number:?} is not a number"))?))
+}
+
+fn parse_kind(kind: &str) -> Result<BackupKind, String> {
+    kind.parse().map_err(|error: StoreError| error.to_string())
+}
+
 fn is_ours(name: &str) -> bool {
-    name == "DATABASE_URL" || (name.starts_with("TRIVIA_") && !name.starts_with(TESTS_ONLY))
+    name == "DATABASE_URL"
+        || name.starts_with(STORAGE)
+        || (name.starts_with("TRIVIA_") && !name.starts_with(TESTS_ONLY))
 }
 
 /// The variables of a `.env` file in the working directory or above.

@@ -1,7 +1,7 @@
 //! `trivia-db`: the operator's tool for a trivia store.
 //!
 //! [`cli`] has one file per command; [`config`] reads the settings, [`wiring`] builds the adapters
-//! from them, [`output`] prints, [`server`] answers over HTTP. A command parses its arguments, calls ports and prints.
+//! from them, [`output`] prints, [`progress`] shows bars, [`server`] answers over HTTP. A command parses its arguments, calls ports and prints.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod chance;
@@ -12,6 +12,7 @@ mod importers;
 mod logging;
 mod output;
 mod pack;
+mod progress;
 mod scratch;
 mod server;
 mod wiring;

@@ -1,32 +1,35 @@
 //! The only place that names adapters: settings in, ports out.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use trivia_domain::model::RetentionPolicy;
-use trivia_domain::ports::{BackupService, Clock, MaintenancePort, RandomSource, RecoveryService};
+use trivia_domain::ports::{BackupService, Clock, MaintenancePort, Progress, RandomSource, RecoveryService};
 use trivia_domain::{StoreError, StoreResult};
 use trivia_infrastructure::schema::{self, SchemaStatus};
 use trivia_infrastructure::{
-    Database, DatabaseOptions, DatabaseUrl, Durability, SchedulePolicy, Scheduler, SchedulerLock, SchedulerPorts,
-    SqliteBackups, SqliteRecovery, SystemClock, SystemRandom,
+    BackupOptions, Database, DatabaseOptions, DatabaseUrl, Durability, S3Options, S3Store, SchedulePolicy, Scheduler,
+    SchedulerLock, SchedulerPorts, SqliteBackups, SqliteRecovery, SystemClock, SystemRandom,
 };
 
 use crate::config::{DurabilitySetting, Settings};
 use crate::error::Failure;
 use crate::server::site::SchemaProbe;
 
+/// The highest level of zstd; those above it need more memory than they are worth.
+const MOST_COMPRESSION: u8 = 19;
+
 /// What commands work with.
 #[derive(Clone)]
 pub(crate) struct App {
     options: DatabaseOptions,
-    backup_dir: PathBuf,
-    keep_backups: usize,
+    backups: BackupOptions,
+    retention: RetentionPolicy,
+    progress: Option<Arc<dyn Progress>>,
     keep_sessions: Option<TimeDelta>,
     auto_recover: bool,
     /// Where `serve` answers.
@@ -49,13 +52,13 @@ impl App {
             DurabilitySetting::Full => Durability::Full,
             DurabilitySetting::Normal => Durability::Normal,
         };
-        // beside the database, so that two databases never share a folder by accident
-        let backup_dir = settings.backup_dir.clone().unwrap_or_else(|| options.url.path().with_file_name("backups"));
-        options.backup_dir = Some(backup_dir.clone());
+        let backups = backups(settings, &options)?;
+        options.backups = Some(backups.clone());
         Ok(Self {
             options,
-            backup_dir,
-            keep_backups: settings.keep_backups,
+            backups,
+            retention: RetentionPolicy { keep: settings.keep_backups, per_kind: settings.keep_backups_by_kind.clone() },
+            progress: None,
             keep_sessions: Some(settings.keep_sessions_days)
                 .filter(|days| *days > 0)
                 .map(|days| TimeDelta::days(days.into())),
@@ -70,8 +73,8 @@ impl App {
     pub(crate) fn moved_to(&self, dir: &Path) -> Self {
         let mut moved = self.clone();
         moved.options.url = DatabaseUrl::of_file(dir.join("trivia.db"));
-        moved.backup_dir = dir.join("backups");
-        moved.options.backup_dir = Some(moved.backup_dir.clone());
+        moved.backups = dir.join("backups").into();
+        moved.options.backups = Some(moved.backups.clone());
         moved
     }
 
@@ -93,9 +96,20 @@ impl App {
         self.options.url.path()
     }
 
-    /// Where backups are.
-    pub(crate) fn backup_dir(&self) -> &Path {
-        &self.backup_dir
+    /// The same, telling somebody how far backups are.
+    pub(crate) fn showing(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// Where backups are, for people.
+    pub(crate) fn backup_place(&self) -> String {
+        self.backups.store().place("")
+    }
+
+    /// Whether there is a key for encrypted backups.
+    pub(crate) fn can_open(&self) -> bool {
+        self.backups.identity_file.is_some()
     }
 
     /// Whether there is a database file with something in it.
@@ -144,12 +158,16 @@ impl App {
 
     /// Backups of a database that this process has not open.
     pub(crate) fn backups(&self) -> impl BackupService + use<> {
-        SqliteBackups::new(self.options.clone(), self.backup_dir.clone(), Arc::clone(&self.clock))
+        let backups = SqliteBackups::new(self.options.clone(), self.backups.clone(), Arc::clone(&self.clock));
+        match &self.progress {
+            Some(progress) => backups.showing(Arc::clone(progress)),
+            None => backups,
+        }
     }
 
     /// Which backups are kept when nobody says anything else.
     pub(crate) fn retention(&self) -> RetentionPolicy {
-        RetentionPolicy { keep: self.keep_backups, per_kind: BTreeMap::new() }
+        self.retention.clone()
     }
 
     /// The right to be the one server of the database.
@@ -162,9 +180,9 @@ impl App {
         let ports = SchedulerPorts {
             store: Arc::new(database.clone()),
             maintenance: Arc::new(database.clone()),
-            backups: Arc::new(SqliteBackups::attached(database, self.backup_dir.clone())),
+            backups: Arc::new(SqliteBackups::attached(database, self.backups.clone())),
             recovery: self.auto_recover.then(|| {
-                let recovery = SqliteRecovery::attached(database, self.backup_dir.clone());
+                let recovery = SqliteRecovery::attached(database, self.backups.clone());
                 Arc::new(recovery) as Arc<dyn RecoveryService>
             }),
             clock: Arc::clone(&self.clock),
@@ -179,7 +197,7 @@ impl App {
 
     /// Recovery of a database that this process has not open.
     pub(crate) fn recovery(&self) -> impl RecoveryService + use<> {
-        SqliteRecovery::new(self.options.clone(), self.backup_dir.clone(), Arc::clone(&self.clock))
+        SqliteRecovery::new(self.options.clone(), self.backups.clone(), Arc::clone(&self.clock))
     }
 
     /// Which migrations were applied and which were not.
@@ -201,6 +219,35 @@ impl App {
     pub(crate) async fn migrate_fresh(&self) -> StoreResult<Vec<String>> {
         schema::fresh(&self.options).await
     }
+}
+
+/// Where backups go, and what becomes of them on the way.
+fn backups(settings: &Settings, options: &DatabaseOptions) -> Result<BackupOptions, Failure> {
+    // beside the database, so that two databases never share a folder by accident
+    let dir = settings.backup_dir.clone().unwrap_or_else(|| options.url.path().with_file_name("backups"));
+    let mut backups = BackupOptions::from(dir);
+    if let Some(url) = &settings.backup_url {
+        let store = S3Store::new(&S3Options {
+            url: url.clone(),
+            endpoint: settings.backup_endpoint.clone(),
+            region: settings.backup_region.clone(),
+            variables: settings.storage.0.clone(),
+        })?;
+        backups.store = Some(Arc::new(store));
+    }
+    backups.compression = match settings.backup_compression {
+        0 => None,
+        level @ 1..=MOST_COMPRESSION => Some(level.into()),
+        level => {
+            let message = format!("backup_compression is {level}");
+            return Err(Failure::new(message, format!("choose a level from 0 to {MOST_COMPRESSION}")));
+        }
+    };
+    for recipient in &settings.backup_encrypt_to {
+        backups.encrypt_to.push(recipient.parse()?);
+    }
+    backups.identity_file.clone_from(&settings.backup_identity_file);
+    Ok(backups)
 }
 
 #[async_trait]

@@ -73,6 +73,30 @@ pub enum StoreError {
         /// What differs.
         reason: String,
     },
+    /// It is encrypted, and no key here opens it.
+    #[error("{what} cannot be opened: {reason}")]
+    NoKey {
+        /// What is encrypted.
+        what: String,
+        /// Which keys were tried.
+        reason: String,
+    },
+    /// Another machine refuses this program's keys or what it asked for.
+    #[error("{what} was refused: {reason}")]
+    Denied {
+        /// Server or object.
+        what: String,
+        /// What the other machine said.
+        reason: String,
+    },
+    /// Another machine does not answer, or not as it should.
+    #[error("{what} cannot be reached: {reason}")]
+    Unreachable {
+        /// Server or object.
+        what: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// The commit was sent, but whether it happened is unknown. A retry with the same key settles it.
     #[error("the outcome is unknown: {reason}")]
     OutcomeUnknown {
@@ -171,6 +195,9 @@ impl StoreError {
             Self::ReadOnly { .. } => "read_only",
             Self::DiskFull { .. } => "disk_full",
             Self::Incompatible { .. } => "incompatible",
+            Self::NoKey { .. } => "no_key",
+            Self::Denied { .. } => "denied",
+            Self::Unreachable { .. } => "unreachable",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::Backend { .. } => "backend",
         }
@@ -189,6 +216,11 @@ impl StoreError {
             Self::ReadOnly { .. } => "give this user write permission, or choose another place",
             Self::DiskFull { .. } => "free some space and try again; nothing was changed",
             Self::Incompatible { .. } => "use a program of the matching version, or run `migrate up`",
+            Self::NoKey { .. } => {
+                "set backup_identity_file to the file with the AGE-SECRET-KEY of one of its recipients"
+            }
+            Self::Denied { .. } => "check the keys, the region and what they may do there; nothing was changed",
+            Self::Unreachable { .. } => "check the address and the network, then try again; nothing was changed",
             Self::OutcomeUnknown { .. } => "retry with the same idempotency key; it is counted once",
             Self::Backend { .. } => "see the log for the cause; nothing was acknowledged",
         }

@@ -33,7 +33,9 @@ mod repository;
 mod scheduler;
 pub mod schema;
 
-pub use backup::{SqliteBackups, SqliteRecovery};
+pub use backup::{BackupOptions, BackupRecipient, Directory, SqliteBackups, SqliteRecovery};
+#[cfg(feature = "s3")]
+pub use backup::{S3Options, S3Store};
 pub use clock::SystemClock;
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Durability};
 pub use random::SystemRandom;

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use trivia_domain::memory::ManualClock;
 use trivia_domain::model::{
-    BackupId, BackupInfo, BackupKind, BackupManifest, IdempotencyKey, Points, RetentionPolicy, UserId,
+    BackupId, BackupInfo, BackupKind, BackupManifest, IdempotencyKey, Packed, Points, RetentionPolicy, UserId,
 };
 use trivia_domain::ports::{AwardRequest, BackupService, CheckOutcome, Clock, MaintenancePort, Repositories};
 use trivia_domain::{StoreError, StoreResult};
@@ -223,7 +223,7 @@ async fn a_backup_is_private_complete_and_checkable_by_hand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn backups_under_four_writers_are_consistent_and_hold_up_nobody() {
+async fn l24_backups_under_four_writers_are_consistent_and_hold_up_nobody() {
     let home = Home::migrated().await;
     let database = home.open().await;
     let backups = home.attached(&database);
@@ -254,7 +254,7 @@ async fn backups_under_four_writers_are_consistent_and_hold_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eight_backups_at_once_in_one_second_get_eight_names() {
+async fn l24_s21_eight_backups_at_once_in_one_second_get_eight_names() {
     let home = Home::with_points(7).await;
     let tasks: Vec<_> = (0..8)
         .map(|number| {
@@ -339,7 +339,7 @@ async fn a_directory_that_cannot_be_written_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_named_and_leaves_nothing_and_harms_no_earlier_backup() {
+async fn l24_s21_a_full_disk_is_named_and_leaves_nothing_and_harms_no_earlier_backup() {
     let home = Home::with_points(7).await;
     let mount = home.backup_dir();
     let one = home.detached().create(BackupKind::Manual, "to measure it").await.unwrap().manifest.bytes;
@@ -399,7 +399,7 @@ async fn an_overlong_reason_is_refused() {
 // --- L26: when, and how long ---------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
-async fn daily_and_weekly_backups_are_made_once() {
+async fn l26_daily_and_weekly_backups_are_made_once() {
     let home = Home::with_points(7).await;
     let backups = home.detached();
     let make = async |kind| backups.create(kind, "").await.unwrap().manifest.sequence;
@@ -420,7 +420,7 @@ async fn daily_and_weekly_backups_are_made_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn daily_backups_at_once_are_one() {
+async fn l26_daily_backups_at_once_are_one() {
     let home = Home::with_points(7).await;
     let tasks: Vec<_> = (0..6)
         .map(|_| {
@@ -437,7 +437,7 @@ async fn daily_backups_at_once_are_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_newest_thirty_stay_whatever_the_clock_says() {
+async fn l26_the_newest_thirty_stay_whatever_the_clock_says() {
     let home = Home::with_points(7).await;
     let backups = home.detached();
     for number in 0..33 {
@@ -456,7 +456,7 @@ async fn the_newest_thirty_stay_whatever_the_clock_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_good_backup_stays_even_when_newer_ones_have_rotted() {
+async fn l26_the_last_good_backup_stays_even_when_newer_ones_have_rotted() {
     let home = Home::with_points(7).await;
     let backups = home.detached();
     let mut made = Vec::new();
@@ -473,7 +473,7 @@ async fn the_last_good_backup_stays_even_when_newer_ones_have_rotted() {
 }
 
 #[test]
-fn the_policy_counts_kinds_apart_and_goes_by_sequence() {
+fn l26_the_policy_counts_kinds_apart_and_goes_by_sequence() {
     let backup = |sequence: u64, kind: BackupKind, verified: bool| {
         let created_at: DateTime<Utc> = "2026-11-22T15:04:05Z".parse().unwrap();
         let manifest = BackupManifest {
@@ -488,6 +488,7 @@ fn the_policy_counts_kinds_apart_and_goes_by_sequence() {
             schema_version: String::new(),
             bytes: 0,
             sha256: String::new(),
+            packed: None,
             rows: BTreeMap::new(),
             content: BTreeMap::new(),
             ledger: None,
@@ -515,7 +516,7 @@ fn the_policy_counts_kinds_apart_and_goes_by_sequence() {
 // --- L25: damage ---------------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_flipped_bit_and_every_cut_is_detected_and_refused() {
+async fn l25_every_flipped_bit_and_every_cut_is_detected_and_refused() {
     let home = Home::with_points(7).await;
     let backups = home.detached();
     let backup = backups.create(BackupKind::Manual, "").await.unwrap().manifest.id;
@@ -561,7 +562,7 @@ async fn every_flipped_bit_and_every_cut_is_detected_and_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn foreign_files_are_skipped() {
+async fn l26_foreign_files_are_skipped() {
     let home = Home::with_points(7).await;
     let backups = home.detached();
     let backup = backups.create(BackupKind::Manual, "").await.unwrap();
@@ -587,7 +588,7 @@ async fn foreign_files_are_skipped() {
 // --- L25: the way back ---------------------------------------------------------------------------
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restore_under_load_loses_no_acknowledged_write() {
+async fn l25_a_restore_under_load_loses_no_acknowledged_write() {
     let home = Home::migrated().await;
     let database = home.open().await;
     let backups = home.attached(&database);
@@ -739,7 +740,7 @@ fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_of_a_killed_process_is_saved_and_never_leaks() {
+async fn l25_s15_the_log_of_a_killed_process_is_saved_and_never_leaks() {
     let home = Home::with_points(10).await;
     let backup = home.detached().create(BackupKind::Manual, "").await.unwrap().manifest.id;
     let mut other = other_process(&home.path());
@@ -778,7 +779,7 @@ async fn the_log_of_a_database_that_is_gone_or_emptied_is_set_aside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_database_is_set_aside_and_replaced() {
+async fn l27_a_damaged_database_is_set_aside_and_replaced() {
     let home = Home::with_points(10).await;
     let backups = home.detached();
     let backup = backups.create(BackupKind::Manual, "").await.unwrap().manifest.id;
@@ -808,7 +809,7 @@ async fn a_damaged_database_is_set_aside_and_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_opened_the_old_file_cannot_write_to_the_new_one() {
+async fn l25_s15_a_process_that_opened_the_old_file_cannot_write_to_the_new_one() {
     let home = Home::with_points(10).await;
     let backup = home.detached().create(BackupKind::Manual, "").await.unwrap().manifest.id;
     // a connection that has opened the file and not looked at it yet: nobody can see it
@@ -854,7 +855,7 @@ async fn a_link_to_the_database_stays_a_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restore_that_fails_changes_nothing() {
+async fn l25_a_restore_that_fails_changes_nothing() {
     let home = Home::migrated().await;
     let database = home.open().await;
     award(&database, 1, 10).await.unwrap();
@@ -929,6 +930,7 @@ fn forge(home: &Home, id: &BackupId) {
     let mut manifest: BackupManifest = serde_json::from_slice(&fs::read(home.file(id, "json")).unwrap()).unwrap();
     manifest.bytes = copy.len() as u64;
     manifest.sha256 = sha256(&copy);
+    manifest.packed = Some(Packed { bytes: manifest.bytes, sha256: manifest.sha256.clone(), ..manifest.stored() });
     let json = serde_json::to_vec_pretty(&manifest).unwrap();
     let checksums = format!("{}  {id}.db\n{}  {id}.json\n", manifest.sha256, sha256(&json));
     fs::write(home.file(id, "json"), json).unwrap();
@@ -1013,7 +1015,7 @@ async fn a_backup_of_the_first_form_is_still_good() {
     let id = backups.create(BackupKind::Manual, "").await.unwrap().manifest.id;
     let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(home.file(&id, "json")).unwrap()).unwrap();
     manifest["format"] = 1.into();
-    for new in ["content", "ledger"] {
+    for new in ["content", "ledger", "packed"] {
         manifest.as_object_mut().unwrap().remove(new).unwrap();
     }
     let json = serde_json::to_vec_pretty(&manifest).unwrap();

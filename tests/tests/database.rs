@@ -12,7 +12,9 @@ use tempfile::TempDir;
 use trivia_domain::StoreError;
 use trivia_domain::memory::{ManualClock, SeededRandom};
 use trivia_domain::model::{BackupKind, RecoverySource, Task, TaskRecord, UserId};
-use trivia_domain::ports::{BackupService, Clock, HealthCheck, HealthStatus, MaintenancePort, Repositories};
+use trivia_domain::ports::{
+    BackupService, Clock, HealthCheck, HealthStatus, MaintenancePort, RecoveryService, Repositories,
+};
 use trivia_infrastructure::{
     Database, DatabaseOptions, DatabaseUrl, Durability, SchedulerLock, SqliteBackups, SqliteRecovery, schema,
 };
@@ -95,7 +97,7 @@ async fn durability_is_what_was_asked_for() {
 
 #[tokio::test]
 async fn a_backup_directory_that_cannot_be_read_hides_no_figures() {
-    let (database, _, home) = open(|options| options.backup_dir = Some(options.url.path().join("below"))).await;
+    let (database, _, home) = open(|options| options.backups = Some(options.url.path().join("below").into())).await;
     let stats = database.stats().await.unwrap();
     assert_eq!((stats.last_backup, stats.users_count), (None, 0));
     assert_eq!(check(&database, "backups").await.unwrap().status, HealthStatus::Warning);

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 use indicatif::HumanBytes;
 use serde::Serialize;
-use trivia_domain::StoreError;
 use trivia_domain::model::{BackupId, BackupInfo, BackupKind, Drill, RetentionPolicy, Verification};
 use trivia_domain::ports::BackupService;
 
 use super::{CommandResult, Verdict};
+use crate::config::kind_and_number;
 use crate::error::Failure;
 use crate::output::{Column, Output, count, printable};
 use crate::wiring::App;
@@ -45,7 +45,8 @@ pub(super) enum Command {
         /// How many to keep [default: the setting keep_backups, 30]
         #[arg(long, value_name = "N")]
         keep: Option<usize>,
-        /// How many to keep of a kind, counted apart from the others; may be repeated
+        /// How many to keep of a kind, counted apart from the others; may be repeated [default: the setting
+        /// keep_backups_by_kind]
         #[arg(long, value_name = "KIND=N", value_parser = kind_and_number)]
         keep_kind: Vec<(BackupKind, usize)>,
         /// Delete nothing, show what would be deleted
@@ -87,26 +88,28 @@ struct Pruned {
 pub(super) async fn run(app: &App, command: &Command, output: &mut Output) -> CommandResult {
     let backups = app.backups();
     match command {
-        Command::Create { kind, reason } => create(&backups, *kind, reason, output).await,
+        Command::Create { kind, reason } => create(&backups, app, *kind, reason, output).await,
         Command::List => list(&backups, app, output).await,
         Command::Verify { id, drill } => verify(&backups, id.as_ref(), *drill, output).await,
         Command::Restore { id } => restore(&backups, id, output).await,
         Command::Prune { keep, keep_kind, dry_run } => {
-            let keep = keep.unwrap_or(app.retention().keep);
-            let policy = RetentionPolicy { keep, per_kind: keep_kind.iter().copied().collect() };
+            let mut policy = app.retention();
+            policy.keep = keep.unwrap_or(policy.keep);
+            if !keep_kind.is_empty() {
+                policy.per_kind = keep_kind.iter().copied().collect();
+            }
             prune(&backups, &policy, *dry_run, output).await
         }
     }
 }
 
-/// Reads `daily=7`.
-fn kind_and_number(text: &str) -> Result<(BackupKind, usize), String> {
-    let (kind, number) = text.split_once('=').ok_or("it is not of the form KIND=N")?;
-    let kind = kind.parse().map_err(|error: StoreError| error.to_string())?;
-    Ok((kind, number.parse().map_err(|_| format!("{number:?} is not a number"))?))
-}
-
-async fn create(backups: &dyn BackupService, kind: Kind, reason: &str, output: &mut Output) -> CommandResult {
+async fn create(
+    backups: &dyn BackupService,
+    app: &App,
+    kind: Kind,
+    reason: &str,
+    output: &mut Output,
+) -> CommandResult {
     let kind = match kind {
         Kind::Manual => BackupKind::Manual,
         Kind::Daily => BackupKind::Daily,
@@ -118,9 +121,15 @@ async fn create(backups: &dyn BackupService, kind: Kind, reason: &str, output: &
         "Backup {} from {} ({}, verified) is {}",
         info.manifest.id,
         info.manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC"),
-        HumanBytes(info.manifest.bytes),
+        HumanBytes(info.manifest.stored().bytes),
         info.path
     )?;
+    if info.manifest.stored().encryption.is_some() && !app.can_open() {
+        writeln!(
+            output,
+            "It is encrypted, and backup_identity_file is not set: whether it can be opened was not tried."
+        )?;
+    }
     output.report(&info)?;
     Ok(Verdict::Good)
 }
@@ -128,13 +137,14 @@ async fn create(backups: &dyn BackupService, kind: Kind, reason: &str, output: &
 async fn list(backups: &dyn BackupService, app: &App, output: &mut Output) -> CommandResult {
     let all = backups.list().await?;
     if all.is_empty() {
-        writeln!(output, "No backups in {}. Make one with `trivia-db backup create`.", app.backup_dir().display())?;
+        writeln!(output, "No backups in {}. Make one with `trivia-db backup create`.", app.backup_place())?;
     } else {
         let columns = [
             Column::left("id"),
             Column::left("kind"),
             Column::left("created (UTC)"),
             Column::right("size"),
+            Column::left("stored as"),
             Column::left("good"),
             Column::left("drill (UTC)"),
             Column::left("reason"),
@@ -145,7 +155,8 @@ async fn list(backups: &dyn BackupService, app: &App, output: &mut Output) -> Co
                 manifest.id.to_string(),
                 manifest.kind.to_string(),
                 manifest.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
-                HumanBytes(manifest.bytes).to_string(),
+                HumanBytes(manifest.stored().bytes).to_string(),
+                manifest.stored().extension().to_owned(),
                 if info.verified { "yes" } else { "no" }.to_owned(),
                 match info.drill {
                     None => "never".to_owned(),
@@ -194,6 +205,9 @@ fn tell_checked(checked: &[Checked], output: &mut Output) -> Result<(), Failure>
         writeln!(output, "{result} {}", verification.id)?;
         for problem in &verification.problems {
             writeln!(output, "     {}", printable(problem))?;
+        }
+        if let Some(reason) = &verification.unopened {
+            writeln!(output, "     only what is stored was checked, not what is in it: {}", printable(reason))?;
         }
     }
     if checked.is_empty() {

@@ -55,7 +55,7 @@ fn tell(app: &App, existed: bool, report: &Report, output: &mut Output) -> Resul
         writeln!(output, "Added {}.", count(report.questions_imported, "question"))?;
     }
     if let Some(backup) = &report.backup {
-        writeln!(output, "Backup {} is in {}.", backup.manifest.id, app.backup_dir().display())?;
+        writeln!(output, "Backup {} is in {}.", backup.manifest.id, app.backup_place())?;
     }
     writeln!(output, "\nNext: `trivia-db play` for a game, `trivia-db health` for a check-up.")
 }

@@ -24,6 +24,8 @@ mod stats;
 mod user;
 mod verify;
 
+use std::sync::Arc;
+
 use clap::{ArgAction, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -31,6 +33,7 @@ use crate::config::{SettingFlags, Settings};
 use crate::error::Failure;
 use crate::logging;
 use crate::output::Output;
+use crate::progress::Bar;
 use crate::wiring::App;
 
 /// Looks after the database of a trivia game: players, questions, games, leaderboards, backups.
@@ -61,7 +64,7 @@ pub(crate) struct Global {
     /// Log more on stderr; twice for still more
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
-    /// Log errors only
+    /// Log errors only, and show no progress
     #[arg(short, long, global = true)]
     quiet: bool,
 }
@@ -154,7 +157,10 @@ pub(crate) fn run(cli: Cli, output: &mut Output) -> CommandResult {
     // what a server does is in its log only
     let normal = if cli.command.is_server() { LevelFilter::INFO } else { LevelFilter::WARN };
     logging::start(if quiet { LevelFilter::OFF } else { cli.global.level(normal) }, settings.log_format);
-    let app = App::new(&settings)?;
+    let mut app = App::new(&settings)?;
+    if cli.global.shows_progress() && !cli.command.is_server() {
+        app = app.showing(Arc::new(Bar::default()));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -215,6 +221,11 @@ impl Command {
 }
 
 impl Global {
+    /// Whether somebody looks on; indicatif draws on terminals only.
+    fn shows_progress(&self) -> bool {
+        !self.json && !self.quiet
+    }
+
     fn level(&self, normal: LevelFilter) -> LevelFilter {
         match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::ERROR,

@@ -79,11 +79,62 @@ pub struct LedgerHead {
     pub newest: Option<DateTime<Utc>>,
 }
 
+/// How a copy was made smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Compression {
+    /// As the tool `zstd` does.
+    Zstd,
+}
+
+/// How a copy was made unreadable for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Encryption {
+    /// As the tool `age` does, after the compression.
+    Age,
+}
+
+/// What became of a copy before it was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packed {
+    /// How it was compressed; `None` when it was not.
+    pub compression: Option<Compression>,
+    /// How it was encrypted; `None` when it was not.
+    pub encryption: Option<Encryption>,
+    /// Size of the file that is stored.
+    pub bytes: u64,
+    /// SHA-256 of the file that is stored, in hexadecimal.
+    pub sha256: String,
+}
+
+impl Packed {
+    /// How the name of the file ends, so that the stock tools know it: `db`, `db.zst`, `db.age` or `db.zst.age`.
+    #[must_use]
+    pub const fn extension(&self) -> &'static str {
+        match (self.compression, self.encryption) {
+            (None, None) => "db",
+            (Some(Compression::Zstd), None) => "db.zst",
+            (None, Some(Encryption::Age)) => "db.age",
+            (Some(Compression::Zstd), Some(Encryption::Age)) => "db.zst.age",
+        }
+    }
+
+    /// Whether the file is the database itself.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.compression.is_none() && self.encryption.is_none()
+    }
+}
+
 /// What is written beside a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackupManifest {
-    /// Version of this form: 2, or 1 without `content` and `ledger`.
+    /// Version of this form: 3, or 2 without `packed`, or 1 without `content` and `ledger`, too.
     pub format: u32,
     /// The backup.
     pub id: BackupId,
@@ -99,10 +150,13 @@ pub struct BackupManifest {
     pub tool: String,
     /// Name of the newest migration in it.
     pub schema_version: String,
-    /// Size of the file.
+    /// Size of the copy of the database.
     pub bytes: u64,
-    /// SHA-256 of the file in hexadecimal.
+    /// SHA-256 of the copy of the database in hexadecimal.
     pub sha256: String,
+    /// What of it is stored; `None` in the older forms, which store it as it is.
+    #[serde(default)]
+    pub packed: Option<Packed>,
     /// Number of rows of each table.
     pub rows: RowCounts,
     /// SHA-256 of the rows of each table, in hexadecimal: each row is a line with the SQL literals of its columns
@@ -112,6 +166,15 @@ pub struct BackupManifest {
     /// How far the ledger goes; `None` where there is none.
     #[serde(default)]
     pub ledger: Option<LedgerHead>,
+}
+
+impl BackupManifest {
+    /// What is stored, in every version of the form.
+    #[must_use]
+    pub fn stored(&self) -> Packed {
+        let plain = || Packed { compression: None, encryption: None, bytes: self.bytes, sha256: self.sha256.clone() };
+        self.packed.clone().unwrap_or_else(plain)
+    }
 }
 
 /// A backup as it is listed.
@@ -147,6 +210,9 @@ pub struct Verification {
     pub ok: bool,
     /// What did not.
     pub problems: Vec<String>,
+    /// Why the database inside was not looked at; `None` when it was. Then `ok` is about what is stored.
+    #[serde(default)]
+    pub unopened: Option<String>,
 }
 
 /// How many backups are kept.

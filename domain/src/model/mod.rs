@@ -24,7 +24,8 @@ mod user;
 
 pub use achievement::{AchievementCategory, AchievementDefinition, AchievementId, AchievementRule, UserAchievement};
 pub use backup::{
-    BackupId, BackupInfo, BackupKind, BackupManifest, Drill, LedgerHead, RetentionPolicy, RowCounts, Verification,
+    BackupId, BackupInfo, BackupKind, BackupManifest, Compression, Drill, Encryption, LedgerHead, Packed,
+    RetentionPolicy, RowCounts, Verification,
 };
 pub use calendar::{Calendar, TimeZone, Weekday};
 pub use category::Category;

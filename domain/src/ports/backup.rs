@@ -17,20 +17,22 @@ pub trait BackupService: Send + Sync {
 
     /// Checks a backup: digest, integrity, foreign keys, schema version, row counts.
     ///
-    /// Returns `Missing` when there is no such backup. A backup that is damaged is a result, not an error.
+    /// Returns `Missing` when there is no such backup. A backup that is damaged is a result, not an error. One that is
+    /// encrypted and has no key here is checked as far as that goes, and the result says so.
     async fn verify(&self, id: &BackupId) -> StoreResult<Verification>;
 
     /// Restores a backup into a place of its own, brings it to the present schema, checks every table, index and
     /// derived number, and removes it again. The result is noted beside the backup.
     ///
-    /// Returns `Missing` when there is no such backup. What the drill found is a result, not an error.
+    /// Returns `Missing` when there is no such backup, `NoKey` when it is encrypted and no key here opens it. What the
+    /// drill found is a result, not an error.
     async fn drill(&self, id: &BackupId) -> StoreResult<Verification>;
 
     /// Replaces the database by a backup: verifies it, backs up the present state, swaps atomically.
     /// Interrupted anywhere, the next start finds the old or the new database whole.
     ///
     /// Returns `Missing` when there is no such backup, `Corrupt` when it fails verification,
-    /// `Busy` when another process has the database open; then nothing was changed.
+    /// `NoKey` when it is encrypted and no key here opens it, `Busy` when another process has the database open; then nothing was changed.
     async fn restore(&self, id: &BackupId) -> StoreResult<RestoreReport>;
 
     /// Deletes the backups that the policy no longer keeps and returns their ids.

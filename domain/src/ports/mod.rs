@@ -6,11 +6,13 @@
 
 mod achievements;
 mod backup;
+mod byte_store;
 mod challenges;
 mod clock;
 mod maintenance;
 mod people;
 mod play;
+mod progress;
 mod questions;
 mod random;
 mod rankings;
@@ -22,6 +24,7 @@ mod users;
 
 pub use achievements::{AchievementProgress, AchievementRepository};
 pub use backup::{BackupService, RestoreReport};
+pub use byte_store::{ByteStore, StoredObject, check_object_name};
 pub use challenges::ChallengeRepository;
 pub use clock::Clock;
 pub use maintenance::{
@@ -31,6 +34,7 @@ pub use people::PeoplePort;
 pub use play::{
     AnswerSubmission, AwardRequest, ClosePeriod, GrantRequest, PlayPort, ResetRequest, StartChallenge, StartSession,
 };
+pub use progress::{Phase, Progress};
 pub use questions::{
     AddOutcome, PickOwner, PickRequest, PickScope, QuestionFilter, QuestionGroup, QuestionRepository, WhenExhausted,
 };
@@ -44,8 +48,9 @@ pub use users::{RecentAnswer, UserBreakdown, UserRepository};
 
 #[cfg(feature = "mock")]
 pub use self::{
-    achievements::MockAchievementRepository, backup::MockBackupService, challenges::MockChallengeRepository,
-    clock::MockClock, maintenance::MockMaintenancePort, people::MockPeoplePort, play::MockPlayPort,
-    questions::MockQuestionRepository, random::MockRandomSource, rankings::MockRankingRepository,
-    recovery::MockRecoveryService, rules::MockRulesPort, sessions::MockSessionRepository, users::MockUserRepository,
+    achievements::MockAchievementRepository, backup::MockBackupService, byte_store::MockByteStore,
+    challenges::MockChallengeRepository, clock::MockClock, maintenance::MockMaintenancePort, people::MockPeoplePort,
+    play::MockPlayPort, progress::MockProgress, questions::MockQuestionRepository, random::MockRandomSource,
+    rankings::MockRankingRepository, recovery::MockRecoveryService, rules::MockRulesPort,
+    sessions::MockSessionRepository, users::MockUserRepository,
 };

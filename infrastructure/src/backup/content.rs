@@ -38,26 +38,35 @@ pub(super) struct Contents {
 /// Looks at everything in a copy that nobody writes to.
 pub(super) async fn examine(path: &Path) -> StoreResult<Contents> {
     let connection = connect_whole(path).await?;
-    let contents = contents(&connection, path).await.map_err(|error| match error {
+    let contents = async {
+        schema::require_text(&connection).await?;
+        let problems = problems(&connection, path).await?;
+        Ok(Contents { problems, ..contents(&connection, path).await? })
+    };
+    let contents = contents.await;
+    let contents = close(connection, contents).await;
+    contents.map_err(|error| match error {
         StoreError::Corrupt { reason, .. } => corrupt(path, &reason),
         other => other,
-    });
-    close(connection, contents).await
+    })
 }
 
-async fn contents(connection: &DatabaseConnection, path: &Path) -> StoreResult<Contents> {
-    schema::require_text(connection).await?;
+/// What integrity and foreign keys look like; rows of a damaged file cannot be trusted any further.
+async fn problems(connection: &DatabaseConnection, path: &Path) -> StoreResult<Vec<String>> {
     let pages = format!("SELECT integrity_check AS line FROM pragma_integrity_check LIMIT {MOST_PROBLEMS}");
     let mut problems: Vec<String> = lines(connection, path, &pages).await?;
     problems.retain(|line| line != "ok");
     if problems.is_empty() {
-        // rows of a damaged file cannot be trusted any further
         let keys = format!(
             "SELECT 'row ' || COALESCE(rowid, '?') || ' of ' || \"table\" || ' refers to a row of ' || parent \
              || ' that does not exist' AS line FROM pragma_foreign_key_check LIMIT {MOST_PROBLEMS}"
         );
         problems = lines(connection, path, &keys).await?;
     }
+    Ok(problems)
+}
+
+async fn contents(connection: &DatabaseConnection, path: &Path) -> StoreResult<Contents> {
     let (mut rows, mut content) = (RowCounts::new(), BTreeMap::new());
     for table in tables(connection).await? {
         let (number, digest) = digest(connection, path, &table).await?;
@@ -69,7 +78,7 @@ async fn contents(connection: &DatabaseConnection, path: &Path) -> StoreResult<C
         Some(facts) => Some(LedgerHead { facts: *facts, newest: rules::newest_fact(connection).await? }),
         None => None,
     };
-    Ok(Contents { schema_version, rows, content, ledger, problems })
+    Ok(Contents { schema_version, rows, content, ledger, problems: Vec::new() })
 }
 
 /// The number of rows of a table, and the SHA-256 over them in the order of the primary key: each row is a line

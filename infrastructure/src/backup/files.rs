@@ -55,6 +55,23 @@ impl Scratch {
         }
     }
 
+    /// Claims the first free name of a prefix and a number in a directory, which is made when there is none, and
+    /// removes what dead attempts of the same prefix left there.
+    pub(super) fn numbered(dir: &Path, prefix: &str) -> StoreResult<Self> {
+        create_dir(dir)?;
+        let mut number = 1_u32;
+        let claimed = loop {
+            match Self::claim(dir.join(format!("{prefix}{number}")))? {
+                Some(claimed) => break claimed,
+                None => number += 1,
+            }
+        };
+        if let Err(error) = claimed.sweep(|name| name.starts_with(prefix)) {
+            tracing::warn!(path = %dir.display(), %error, "interrupted attempts could not be removed");
+        }
+        Ok(claimed)
+    }
+
     /// A file in it.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)

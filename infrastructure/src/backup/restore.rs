@@ -9,6 +9,7 @@
 //! A crash before 4 leaves the old database, after it the new one; no log of the old one can be left
 //! that SQLite would play into the new one.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
@@ -21,15 +22,18 @@ use trivia_domain::{StoreError, StoreResult};
 use trivia_migration::{Migrator, MigratorTrait};
 
 use super::SqliteBackups;
+use super::catalog::copy_of;
 use super::copy::{close, connect_copy, connect_live};
 use super::files::{Scratch, blocking, corrupt, create_new, failed, measure, open_regular};
 use super::swap::{Held, STAGED, claim, exchange, keep_owner, resolve, set_aside, settle};
-use super::verify::inspect;
+use super::verify::{Found, Opened};
 use crate::database::{Core, DatabaseOptions, DatabaseUrl, Pools};
 use crate::error::During;
 use crate::repository::erasing::{self, Erasure};
 use crate::schema;
 
+/// The table of those who were erased.
+const ERASURES: &str = "erasures";
 /// How long operations under way may take to end before a restore gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,52 +41,52 @@ impl SqliteBackups {
     /// See [`BackupService::restore`](trivia_domain::ports::BackupService::restore).
     pub(super) async fn bring_back(&self, id: &BackupId) -> StoreResult<RestoreReport> {
         let _alone = self.gate.write().await;
-        let manifest = self.restorable(id).await?;
+        let opened = self.restorable(id).await?;
         let path = self.source().to_owned();
         let live = blocking(move || resolve(&path)).await?;
-        let staged = self.stage(&manifest, &live).await?;
+        let staged = self.stage(opened, &live).await?;
         let previous = match &self.core {
             Some(core) => self.while_closed(core, self.swap(id, live, staged)).await?,
             None => self.swap(id, live, staged).await?,
         };
         tracing::info!(backup = %id, "backup restored");
-        let directory = self.directory.clone();
-        let restored = blocking(move || directory.info(&manifest.id)).await?;
+        let restored = self.catalog.info(id).await?;
         Ok(RestoreReport { restored, previous })
     }
 
-    /// The manifest of a backup that is whole and not newer than this program.
-    pub(super) async fn restorable(&self, id: &BackupId) -> StoreResult<BackupManifest> {
+    /// A backup that is whole and not newer than this program.
+    pub(super) async fn restorable(&self, id: &BackupId) -> StoreResult<Opened> {
         let what = format!("backup {id}");
-        let manifest = match inspect(&self.directory, id).await? {
-            Ok(manifest) => manifest,
-            Err(problems) => {
+        let opened = match self.inspect(id).await? {
+            Found::Good(opened) => *opened,
+            Found::Sealed { reason } => return Err(StoreError::NoKey { what, reason }),
+            Found::Bad(problems) => {
                 return Err(StoreError::Corrupt { what, reason: problems.into_iter().next().unwrap_or_default() });
             }
         };
-        let version = &manifest.schema_version;
+        let version = &opened.manifest.schema_version;
         // the original system counted its versions; those are older than any of ours
         let is_original = version.bytes().all(|byte| byte.is_ascii_digit());
         if !is_original && !Migrator::migrations().iter().any(|known| known.name() == version) {
             let reason = format!("its schema has {version}, which this program does not know");
             return Err(StoreError::Incompatible { what, reason });
         }
-        Ok(manifest)
+        Ok(opened)
     }
 
     /// A copy of the backup beside the database: on the same file system one rename makes it live.
-    async fn stage(&self, manifest: &BackupManifest, live: &Path) -> StoreResult<Scratch> {
-        let (source, digest, beside) = (self.directory.copy(&manifest.id), manifest.sha256.clone(), live.to_owned());
+    async fn stage(&self, opened: Opened, live: &Path) -> StoreResult<Scratch> {
+        let (version, beside) = (opened.manifest.schema_version.clone(), live.to_owned());
         let staged = blocking(move || {
             let staged = claim(&beside)?;
-            copy_exactly(&source, &staged.file(STAGED), &digest)?;
+            copy_exactly(&opened.file, &staged.file(STAGED), &opened.manifest.sha256)?;
             keep_owner(&staged.file(STAGED), &beside);
             Ok(staged)
         })
         .await?;
         let erased = self.erased(live).await?;
         if self.core.is_some() || !erased.is_empty() {
-            self.migrate(&staged.file(STAGED), &manifest.schema_version).await?;
+            self.migrate(&staged.file(STAGED), &version).await?;
         }
         if !erased.is_empty() {
             self.keep_out(&staged.file(STAGED), &erased).await?;
@@ -103,15 +107,33 @@ impl SqliteBackups {
 
     /// The people who were erased before any of the backups was made.
     pub(super) async fn erased_by_backups(&self) -> StoreResult<Vec<Erasure>> {
-        let mut all = Vec::new();
-        let directory = self.directory.clone();
-        for backup in blocking(move || directory.list()).await? {
-            match erasures_in(connect_copy(&self.directory.copy(&backup.manifest.id)).await).await {
+        let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
+        for backup in self.catalog.list().await? {
+            let manifest = backup.manifest;
+            // equal rows need not be read twice: getting a backup may be costly
+            if manifest.rows.get(ERASURES) == Some(&0)
+                || manifest.content.get(ERASURES).is_some_and(|digest| !seen.insert(digest.clone()))
+            {
+                continue;
+            }
+            let id = manifest.id.clone();
+            match self.erasures_of(manifest).await {
                 Ok(erased) => all.extend(erased),
-                Err(error) => tracing::warn!(backup = %backup.manifest.id, %error, "it cannot say who was erased"),
+                Err(error) => tracing::warn!(backup = %id, %error, "it cannot say who was erased"),
             }
         }
         Ok(all)
+    }
+
+    /// The people who were erased before a backup was made.
+    async fn erasures_of(&self, manifest: BackupManifest) -> StoreResult<Vec<Erasure>> {
+        let stored = manifest.stored();
+        let in_place = self.catalog.store().file(&copy_of(&manifest.id, &stored)).filter(|_| stored.is_plain());
+        let Some(file) = in_place else {
+            let opened = self.open(manifest).await?;
+            return erasures_in(connect_copy(&opened.file).await).await;
+        };
+        erasures_in(connect_copy(&file).await).await
     }
 
     /// Removes those from a copy who were erased after it was made.

@@ -65,8 +65,10 @@ impl Head {
         // see `loss`
         let noted = read(&self.path);
         let Some(stored) = count(connection).await? else { return Ok(None) };
-        let missing = noted.map_or(0, |noted| noted.lacks(stored));
-        let is_lost = missing > 0 && !forgive;
+        // a database that was closed, or one that somebody put there, comes without a log
+        let was_open = fs::metadata(beside(&self.database, KEPT)).is_ok_and(|log| log.len() > 0);
+        let loss = noted.and_then(|noted| noted.compare(stored, was_open));
+        let is_lost = loss.is_some() && !forgive;
         match OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.path) {
             Ok(file) => *self.open() = Some(Open { file, generation: stored.generation, is_lost }),
             Err(error) => self.warn(&error),
@@ -75,10 +77,10 @@ impl Head {
             discard(&self.database);
         }
         let says_nothing = noted.is_none_or(|noted| noted.generation != stored.generation);
-        if says_nothing || (missing > 0 && forgive) {
+        if !is_lost && (says_nothing || loss.is_some()) {
             self.note(stored.number);
         }
-        Ok(describe(missing))
+        Ok(loss)
     }
 
     /// Notes a commit that was made.
@@ -125,10 +127,15 @@ impl Count {
         Some(Self { generation: generation.parse().ok()?, number: number.parse().ok()? })
     }
 
-    /// How many of these commits a database lacks.
-    fn lacks(self, stored: Self) -> u64 {
-        let is_same = self.generation == stored.generation;
-        if is_same { u64::try_from(self.number.saturating_sub(stored.number)).unwrap_or(0) } else { 0 }
+    /// What a database lacks that has this count beside it.
+    fn compare(self, stored: Self, was_open: bool) -> Option<String> {
+        if self.generation != stored.generation {
+            let reason = "it is not the one whose commits were noted: its write-ahead log is that of another database";
+            return was_open.then(|| reason.to_owned());
+        }
+        let missing = u64::try_from(self.number.saturating_sub(stored.number)).unwrap_or(0);
+        let lacks = || format!("it lacks its last {missing} commits: its write-ahead log was lost, cut or damaged");
+        (missing > 0).then(lacks)
     }
 }
 
@@ -147,13 +154,8 @@ pub(crate) fn number(row: &QueryResult) -> StoreResult<i64> {
 pub(crate) async fn loss(connection: &impl ConnectionTrait, note: &Path) -> StoreResult<Option<String>> {
     // first the note: commits that come between the two are in the database
     let Some(noted) = read(note) else { return Ok(None) };
-    Ok(count(connection).await?.and_then(|stored| describe(noted.lacks(stored))))
-}
-
-/// So many commits are missing, in words.
-fn describe(missing: u64) -> Option<String> {
-    let lacks = || format!("it lacks its last {missing} commits: its write-ahead log was lost, cut or damaged");
-    (missing > 0).then(lacks)
+    // whoever opened a database without a log has noted its own commits since
+    Ok(count(connection).await?.and_then(|stored| noted.compare(stored, true)))
 }
 
 /// Keeps the log of a database that was not closed, before it is opened: SQLite folds in what it trusts of it, and

@@ -245,7 +245,7 @@ async fn integrity(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> 
 }
 
 async fn backups(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> {
-    if core.options.backup_dir.is_none() {
+    if core.options.backups.is_none() {
         return Ok(finding("backups", HealthStatus::Warning, "no directory is configured", "set a backup directory"));
     }
     Ok(match last_backup(core).await? {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use trivia_domain::{StoreError, StoreResult};
 
+use crate::backup::BackupOptions;
+
 /// Where the database is, such as `sqlite://data/trivia.db`. A relative path follows the working
 /// directory. Printing it never shows a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -94,7 +96,7 @@ pub struct DatabaseOptions {
     /// queries. Default `false`.
     pub log_statements: bool,
     /// Where backups are, to report their age. Default `None`.
-    pub backup_dir: Option<PathBuf>,
+    pub backups: Option<BackupOptions>,
 }
 
 impl DatabaseOptions {
@@ -109,7 +111,7 @@ impl DatabaseOptions {
             projection_delay: Duration::from_secs(30),
             slow_after: Duration::from_secs(5),
             log_statements: false,
-            backup_dir: None,
+            backups: None,
         }
     }
 }

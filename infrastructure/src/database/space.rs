@@ -43,7 +43,7 @@ pub(super) async fn compact(core: &Arc<Core>) -> StoreResult<Compaction> {
 /// Whether there is enough space for what comes, where the database and where the backups are.
 pub(super) async fn check(core: &Core) -> StoreResult<HealthCheck> {
     let Size { whole, unused } = size(&*core.reader().await?).await?;
-    let places = [core.options.url.path().parent(), core.options.backup_dir.as_deref()];
+    let places = [core.options.url.path().parent(), core.options.backups.as_ref().map(|backups| backups.dir.as_path())];
     let left = places
         .into_iter()
         .flatten()

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, EntityTrait, Statement};
-use trivia_domain::StoreResult;
-use trivia_domain::ports::{BackupService, DatabaseStats, PoolStats};
+use trivia_domain::ports::{DatabaseStats, PoolStats};
+use trivia_domain::{StoreError, StoreResult};
 
 use super::connect::pragma;
 use super::core::{Core, Pools};
@@ -16,6 +17,8 @@ use crate::schema;
 
 /// Name under which the last integrity check is remembered.
 pub(super) const INTEGRITY_CHECK: &str = "integrity_check";
+/// How long the place of the backups may take to say which is the newest.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Figures about the database.
 pub(super) async fn stats(core: &Arc<Core>) -> StoreResult<DatabaseStats> {
@@ -58,7 +61,7 @@ pub(super) async fn stats(core: &Arc<Core>) -> StoreResult<DatabaseStats> {
             tracing::warn!(%error, "the backups could not be looked at");
             None
         }),
-        auto_backup_enabled: core.options.backup_dir.is_some(),
+        auto_backup_enabled: core.options.backups.is_some(),
         journal_mode: pragma(reader, "journal_mode").await?,
         synchronous_mode: pragma(reader, "synchronous").await?.parse().unwrap_or(-1),
         cache_size: pragma(reader, "cache_size").await?.parse().unwrap_or(0),
@@ -109,9 +112,15 @@ pub(super) async fn last_run(
 
 /// When the newest verified backup was made.
 pub(super) async fn last_backup(core: &Core) -> StoreResult<Option<chrono::DateTime<chrono::Utc>>> {
-    let Some(dir) = &core.options.backup_dir else { return Ok(None) };
-    let backups = SqliteBackups::new(core.options.clone(), dir.clone(), core.clock.clone()).list().await?;
-    Ok(backups.into_iter().find(|backup| backup.verified).map(|backup| backup.manifest.created_at))
+    let Some(backups) = &core.options.backups else { return Ok(None) };
+    let backups = SqliteBackups::new(core.options.clone(), backups.clone(), core.clock.clone());
+    // whoever asks for figures or for health cannot wait for a server that does not answer
+    let newest = tokio::time::timeout(PATIENCE, backups.newest_verified()).await;
+    let newest = newest.unwrap_or_else(|_| {
+        let reason = format!("there was no answer within {} s", PATIENCE.as_secs());
+        Err(StoreError::Unreachable { what: "the place of the backups".to_owned(), reason })
+    })?;
+    Ok(newest.map(|backup| backup.manifest.created_at))
 }
 
 pub(super) async fn number(connection: &impl ConnectionTrait, name: &'static str) -> StoreResult<u64> {

@@ -132,7 +132,7 @@ impl Bench {
             let mut world = world.lock().unwrap();
             world.drills.extend(is_drill.then(|| id.clone()));
             let problems: Vec<_> = world.damaged.then(|| "users 7: a flipped bit".to_owned()).into_iter().collect();
-            Ok(Verification { id: id.clone(), ok: problems.is_empty(), problems })
+            Ok(Verification { id: id.clone(), ok: problems.is_empty(), problems, unopened: None })
         };
         let verified = found.clone();
         port.expect_verify().returning(move |id| verified(id, false));
@@ -179,6 +179,7 @@ fn backup(kind: BackupKind) -> BackupInfo {
         rows: BTreeMap::new(),
         content: BTreeMap::new(),
         ledger: None,
+        packed: None,
     };
     BackupInfo { manifest, path: String::new(), verified: true, drill: None }
 }

@@ -85,7 +85,7 @@ pub(crate) fn program(dir: &Path) -> std::process::Command {
     let mut command = std::process::Command::new(path);
     command.current_dir(dir).env_remove("DATABASE_URL").env_remove("RUST_LOG");
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("TRIVIA_") {
+        if ["TRIVIA_", "AWS_"].iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
             command.env_remove(name);
         }
     }

@@ -69,7 +69,7 @@ fn init_twice_changes_nothing() {
 }
 
 #[test]
-fn init_backs_up_before_it_migrates() {
+fn l29_init_backs_up_before_it_migrates() {
     let bench = Bench::ready();
     bench.run(["migrate", "down", "1"]).expect(0);
     let report = bench.json(["init"]);
@@ -126,7 +126,7 @@ fn the_self_test_needs_no_database_and_leaves_nothing() {
 }
 
 #[test]
-fn migrations_go_up_and_down_with_backups() {
+fn l29_migrations_go_up_and_down_with_backups() {
     let bench = Bench::empty();
     let up = bench.json(["migrate", "up", "2"]);
     has_fields(&up, &["applied", "pending"]);
@@ -335,7 +335,7 @@ fn the_number_of_kept_backups_is_a_setting() {
 }
 
 #[test]
-fn a_daily_backup_is_made_once_a_day() {
+fn l26_a_daily_backup_is_made_once_a_day() {
     let bench = Bench::ready();
     let kinds = ["daily", "weekly"];
     for kind in kinds {
@@ -347,7 +347,7 @@ fn a_daily_backup_is_made_once_a_day() {
 }
 
 #[test]
-fn two_backups_of_one_second_are_two() {
+fn l24_s21_two_backups_of_one_second_are_two() {
     let bench = Bench::ready();
     let ids: Vec<Value> = (0..3).map(|_| bench.json(["backup", "create"])["id"].clone()).collect();
     assert!(ids[0] != ids[1] && ids[1] != ids[2]);
@@ -355,7 +355,7 @@ fn two_backups_of_one_second_are_two() {
 }
 
 #[test]
-fn a_restore_brings_the_data_back_and_so_does_the_way_back() {
+fn l25_a_restore_brings_the_data_back_and_so_does_the_way_back() {
     let bench = Bench::ready();
     play(&bench, "7");
     let before = points(&bench, "7");

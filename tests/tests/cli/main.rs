@@ -6,7 +6,10 @@ mod commands;
 mod faults;
 mod games;
 mod people;
+mod places;
 mod recover;
 mod rules;
+#[path = "../s3_server/mod.rs"]
+mod s3_server;
 mod serve;
 mod settings;

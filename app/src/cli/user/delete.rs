@@ -105,8 +105,8 @@ fn tell_backups(app: &App, report: &Report, output: &mut Output) -> Result<(), F
     if let Some(backup) = &report.backup {
         writeln!(output, "\nBackup {} was made first.", backup.manifest.id)?;
     }
-    let (backups, dir) = (count(report.backups.len(), "backup"), app.backup_dir().display());
-    writeln!(output, "\n{backups} in {dir} may still hold what was deleted.")?;
+    let (backups, place) = (count(report.backups.len(), "backup"), app.backup_place());
+    writeln!(output, "\n{backups} in {place} may still hold what was deleted.")?;
     writeln!(output, "Restoring one over this database brings nobody back; into another place it does.")?;
     writeln!(output, "To remove the copies too: `trivia-db backup create`, then `trivia-db backup prune --keep 1`.")
 }

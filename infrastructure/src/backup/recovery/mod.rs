@@ -35,11 +35,11 @@ use self::pages::Report;
 use self::quarantine::Quarantine;
 use self::salvage::salvage;
 use self::tables::{MERGED, Shape, describe, quoted};
-use super::SqliteBackups;
 use super::copy::{close, connect_live, lines};
 use super::files::{Scratch, blocking, failed};
 use super::restore::{copy_exactly, latest};
 use super::swap::{Held, STAGED, claim, exchange, keep_owner, resolve, set_aside, settle, undo_half_a_swap};
+use super::{BackupOptions, SqliteBackups};
 use crate::database::{Database, DatabaseOptions, DatabaseUrl, HEAD, loss};
 use crate::error::{During, is_damage, translate};
 use crate::random::SystemRandom;
@@ -81,18 +81,18 @@ struct Made {
 impl SqliteRecovery {
     /// For a database that this process has not open.
     #[must_use]
-    pub fn new(options: DatabaseOptions, backup_dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { backups: SqliteBackups::new(options, backup_dir, clock) }
+    pub fn new(options: DatabaseOptions, backups: impl Into<BackupOptions>, clock: Arc<dyn Clock>) -> Self {
+        Self { backups: SqliteBackups::new(options, backups, clock) }
     }
 
     /// For a database that this process has open: it is closed meanwhile, and callers wait.
     #[must_use]
-    pub fn attached(database: &Database, backup_dir: PathBuf) -> Self {
-        Self { backups: SqliteBackups::attached(database, backup_dir) }
+    pub fn attached(database: &Database, backups: impl Into<BackupOptions>) -> Self {
+        Self { backups: SqliteBackups::attached(database, backups) }
     }
 
     async fn climb(&self, dry_run: bool) -> StoreResult<RecoveryReport> {
-        let (path, backups) = (self.backups.source().to_owned(), self.backups.directory.path().to_owned());
+        let (path, backups) = (self.backups.source().to_owned(), self.backups.staging.path().to_owned());
         let (live, frozen, staged) = blocking(move || {
             let live = resolve(&path)?;
             if !dry_run {
@@ -163,7 +163,7 @@ impl SqliteRecovery {
 
     fn options(&self, path: &Path) -> DatabaseOptions {
         let url = DatabaseUrl::of_file(path);
-        DatabaseOptions { url, backup_dir: None, readers: 1, ..self.backups.options.clone() }
+        DatabaseOptions { url, backups: None, readers: 1, ..self.backups.options.clone() }
     }
 
     async fn open(&self, path: &Path) -> StoreResult<Database> {
@@ -330,12 +330,11 @@ impl SqliteRecovery {
 
     /// The newest backup that is whole, in the newest schema; an empty database when there is none.
     async fn base(&self, copy: &Path) -> StoreResult<Option<BackupId>> {
-        let directory = self.backups.directory.clone();
-        for backup in blocking(move || directory.list()).await? {
+        for backup in self.backups.catalog.list().await? {
             let id = backup.manifest.id;
-            let manifest = match self.backups.restorable(&id).await {
+            let opened = match self.backups.restorable(&id).await {
                 // what the original wrote has other tables
-                Ok(manifest) if !manifest.schema_version.bytes().all(|byte| byte.is_ascii_digit()) => manifest,
+                Ok(opened) if !opened.manifest.schema_version.bytes().all(|byte| byte.is_ascii_digit()) => opened,
                 Ok(_) => continue,
                 Err(StoreError::Corrupt { .. } | StoreError::Incompatible { .. } | StoreError::Missing { .. }) => {
                     tracing::warn!(backup = %id, "a backup is damaged or of another program, an older one is looked for");
@@ -343,9 +342,9 @@ impl SqliteRecovery {
                 }
                 Err(error) => return Err(error),
             };
-            let (source, target, digest) = (self.backups.directory.copy(&id), copy.to_owned(), manifest.sha256.clone());
-            blocking(move || copy_exactly(&source, &target, &digest)).await?;
-            self.backups.migrate(copy, &manifest.schema_version).await?;
+            let (target, version) = (copy.to_owned(), opened.manifest.schema_version.clone());
+            blocking(move || copy_exactly(&opened.file, &target, &opened.manifest.sha256)).await?;
+            self.backups.migrate(copy, &version).await?;
             return Ok(Some(id));
         }
         schema::up(&self.options(copy), None).await?;

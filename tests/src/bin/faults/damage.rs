@@ -136,6 +136,9 @@ impl Row for Log {
             (Self::Foreign, _) => {
                 let other = lab.path("other");
                 lab.scene_in(Setting::Played, &other);
+                let strange = rusqlite::Connection::open(other.join(DATABASE)).expect("it is a database");
+                strange.execute("UPDATE commit_count SET generation = randomblob(16)", []).expect("it can be changed");
+                strange.close().expect("it can be closed");
                 let start = Start::new(Operation::Play, random.next_u64());
                 let mut child = Running::start(lab, &other, &start);
                 child.hear_acknowledgements(20 + case as usize % 40);
