@@ -13,7 +13,7 @@ use trivia_domain::{StoreError, StoreResult};
 use super::PAUSE;
 use super::copy::{close, connect_live, lines};
 use super::files::{Scratch, blocking, corrupt, create_dir, failed, sync_dir, sync_file};
-use crate::database::{HEAD, KEPT, forget_head};
+use crate::database::{HEAD, KEPT, forget_head, is_locked};
 use crate::error::{is_damage, translate};
 
 /// The copy, in a directory of its own.
@@ -211,17 +211,6 @@ pub(super) fn exchange(live: &Path, staged: &Scratch) -> StoreResult<()> {
 }
 
 /// `Busy` when another process has a lock on a database that SQLite cannot lock for us, as it is none.
-/// Where the system does not tell, nobody is seen.
 pub(super) fn refuse_if_locked(live: &Path) -> StoreResult<()> {
-    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let files = ["", "-shm"].iter().filter_map(|suffix| fs::metadata(beside(live, suffix)).ok());
-    for file in files {
-        let (device, inode) = (file.dev(), file.ino());
-        let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xfff00));
-        let held = format!("{major:02x}:{minor:02x}:{inode}");
-        if locks.split_whitespace().any(|field| field == held) {
-            return Err(StoreError::Busy { what: live.display().to_string() });
-        }
-    }
-    Ok(())
+    if is_locked(live) { Err(StoreError::Busy { what: live.display().to_string() }) } else { Ok(()) }
 }

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use trivia_domain::StoreResult;
 use uuid::Uuid;
 
+use super::locks::is_locked;
 use crate::error::During;
 
 /// What the name of the note has behind that of the database.
@@ -164,7 +165,8 @@ pub(crate) fn keep_log(database: &Path) {
     let (log, kept) = (beside(database, "-wal"), beside(database, KEPT));
     let Ok(found) = fs::metadata(&log) else { return };
     let is_kept = fs::metadata(&kept).is_ok_and(|kept| (kept.dev(), kept.ino()) == (found.dev(), found.ino()));
-    if found.len() == 0 || is_kept || !beside(database, SUFFIX).exists() {
+    // while others use it, closing deletes nothing
+    if found.len() == 0 || is_kept || !beside(database, SUFFIX).exists() || is_locked(database) {
         return;
     }
     discard(database);
