@@ -83,9 +83,10 @@ fn every_model_survives_json() {
     }));
     survives::<PeriodScore>(json!({"tally": {"answered": 2, "correct": 1, "points": 10}, "reached_at": AT}));
     survives::<BackupManifest>(json!({
-        "format": 2, "id": "trivia_manual_1", "kind": "pre_restore", "reason": "", "sequence": 1, "created_at": AT,
+        "format": 3, "id": "trivia_manual_1", "kind": "pre_restore", "reason": "", "sequence": 1, "created_at": AT,
         "tool": "t", "schema_version": "m", "bytes": 1, "sha256": "0", "rows": {"users": 1}, "content": {"users": "0"},
         "ledger": {"facts": 3, "newest": AT},
+        "packed": {"compression": "zstd", "encryption": "age", "bytes": 1, "sha256": "1"},
     }));
     for given in [json!({"choice": 2}), json!({"truth": false}), json!({"text": "Pelé"})] {
         survives::<Given>(given);
