@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use trivia_domain::StoreError;
 
-use crate::importers::ImportError;
+use trivia_app::importers::ImportError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

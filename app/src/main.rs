@@ -8,7 +8,6 @@ mod chance;
 mod cli;
 mod config;
 mod error;
-mod importers;
 mod logging;
 mod output;
 mod pack;

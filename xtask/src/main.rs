@@ -2,10 +2,11 @@
 //!
 //! `cargo xtask test` does all that a change must pass; CI runs exactly this. `cargo xtask bench` measures
 //! the library beside its peers and writes `docs/benchmarks.md`. `cargo xtask faults` injects faults and counts
-//! what is lost; a deep run writes `docs/reliability.md`.
+//! what is lost; a deep run writes `docs/reliability.md`. `cargo xtask fuzz` reads random bytes with every parser.
 
 mod bench;
 mod faults;
+mod fuzz;
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -27,6 +28,8 @@ enum Task {
     Bench(bench::Args),
     /// Injects faults into the library and counts what is lost
     Faults(faults::Args),
+    /// Feeds every parser of question files with random bytes
+    Fuzz(fuzz::Args),
 }
 
 /// A step of `cargo xtask test`.
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::Bench(args) => bench::run(&args),
         Task::Faults(args) => faults::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
     }
 }
 

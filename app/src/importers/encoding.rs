@@ -1,5 +1,8 @@
 //! Lines whose encoding is not known.
 
+/// Longest [`excerpt`], in characters.
+const EXCERPT: usize = 160;
+
 /// windows-1252 from 0x80 to 0x9f; what it leaves open is U+FFFD.
 const UPPER_CONTROLS: [char; 32] = [
     '€', '\u{fffd}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{fffd}', 'Ž', '\u{fffd}', '\u{fffd}',
@@ -34,6 +37,17 @@ pub(super) fn decode(line: &[u8]) -> (String, bool) {
     }
     text.extend(cut.unwrap_or_default().iter().copied().map(windows_1252));
     (text, repaired)
+}
+
+/// How a record starts, for people: one line of at most 160 characters.
+pub(super) fn excerpt(bytes: &[u8]) -> String {
+    // four bytes are the most that a character has
+    let (text, _) = decode(&bytes[..bytes.len().min(4 * EXCERPT)]);
+    let line = text.trim_start().lines().next().unwrap_or_default().trim_end();
+    match line.char_indices().nth(EXCERPT) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.to_owned(),
+    }
 }
 
 /// What stood where these bytes are followed by `?`.

@@ -10,7 +10,7 @@ use super::report::ImportReport;
 
 /// Why an import did not happen or stopped.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ImportError {
+pub enum ImportError {
     /// A file or folder cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Io {
@@ -36,11 +36,14 @@ pub(crate) enum ImportError {
         max: u64,
     },
     /// A strict import met a record that is no question. The report says what would have been done.
-    #[error("{} of {} records were rejected; nothing was written", report.rejected, report.read)]
+    #[error("{} of {} records were rejected; nothing was written", report.total.rejected, report.total.read)]
     Rejected {
         /// All that was found.
         report: Box<ImportReport>,
     },
+    /// The file for all diagnostics cannot be written.
+    #[error("cannot write the report: {0}")]
+    Journal(#[source] io::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -51,11 +54,13 @@ pub(crate) enum ImportError {
 
 impl ImportError {
     /// The next step for a person who sees this error.
-    pub(crate) fn hint(&self) -> &'static str {
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::Io { .. } => "check the path and the permissions; what was imported before is kept",
             Self::UnknownFormat { .. } => "name the format with --format",
             Self::TooLarge { .. } => "split the file",
+            Self::Journal(_) => "check the directory, permissions and space, and import again: nothing is added twice",
             Self::Rejected { .. } => "correct the records, or import without --strict",
             Self::Store(error) => error.hint(),
             Self::Reader(_) => "import again: questions that are there already are not added twice",

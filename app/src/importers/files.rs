@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::error::ImportError;
 use super::input::Input;
 use super::report::Diagnostic;
-use super::{Format, Parser, Place, Record};
+use super::{Assumed, Format, Found, Parser, Place, Record};
 
 /// How much of a file is looked at to tell its format.
 const HEAD: u64 = 8 * 1024;
@@ -18,12 +18,16 @@ const HEAD: u64 = 8 * 1024;
 pub(super) struct Source {
     pub(super) path: PathBuf,
     pub(super) format: Format,
+    /// Its size in bytes.
+    pub(super) bytes: u64,
 }
 
 /// What a search for files needs to know.
 pub(super) struct Search {
     /// Do not detect, it is this.
     pub(super) forced: Option<Format>,
+    /// What is of unknown format is a table.
+    pub(super) is_table: bool,
     /// A file of unknown format is an error also inside a folder.
     pub(super) strict: bool,
     /// Largest file in bytes.
@@ -67,12 +71,10 @@ impl Search {
             }
             match self.file(&path) {
                 Ok(source) => sources.push(source),
-                Err(error @ ImportError::UnknownFormat { .. }) if !self.strict => unknown.push(Diagnostic {
-                    file: path.display().to_string(),
-                    line: 0,
-                    code: "unknown_format",
-                    message: error.to_string(),
-                }),
+                Err(error @ ImportError::UnknownFormat { .. }) if !self.strict => {
+                    let file = path.display().to_string();
+                    unknown.push(Diagnostic::of_file(file, "unknown_format", error.to_string()));
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -91,10 +93,16 @@ impl Search {
         }
         let mut head = Vec::new();
         File::open(path).map_err(failed)?.take(HEAD).read_to_end(&mut head).map_err(failed)?;
-        match self.forced.or_else(|| Format::detect(&head)) {
-            Some(format) => Ok(Source { path: path.to_owned(), format }),
+        let by_name = || self.table(&head).or_else(|| Format::by_name(path));
+        match self.forced.or_else(|| Format::detect(&head)).or_else(by_name) {
+            Some(format) => Ok(Source { path: path.to_owned(), format, bytes: about.len() }),
             None => Err(ImportError::UnknownFormat { path: path.to_owned() }),
         }
+    }
+
+    /// The kind of table, when the caller says what its columns are.
+    fn table(&self, head: &[u8]) -> Option<Format> {
+        self.is_table.then(|| if head.contains(&b'\t') { Format::Tsv } else { Format::Csv })
     }
 }
 
@@ -107,6 +115,7 @@ fn is_aside(path: &Path) -> bool {
 
 /// The records of a file.
 pub(super) struct Records {
+    source: usize,
     file: Arc<str>,
     path: PathBuf,
     input: Input,
@@ -118,14 +127,15 @@ pub(super) struct Records {
 }
 
 impl Source {
-    /// Begins to read.
-    pub(super) fn open(&self) -> Result<Records, ImportError> {
+    /// Begins to read the source with this number.
+    pub(super) fn open(&self, number: usize, assumed: &Assumed) -> Result<Records, ImportError> {
         let input = File::open(&self.path).and_then(Input::new);
         Ok(Records {
+            source: number,
             file: self.path.display().to_string().into(),
             path: self.path.clone(),
             input: input.map_err(|source| ImportError::Io { path: self.path.clone(), source })?,
-            parser: self.format.parser(&self.path),
+            parser: self.format.parser(&self.path, assumed),
             count: 0,
             line: 0,
         })
@@ -144,11 +154,11 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.parser.next(&mut self.input) {
-            Ok(Some((line, parsed))) => {
+            Ok(Some(Found { line, text, parsed })) => {
                 self.count += 1;
                 let number = (line == self.line).then_some(self.count);
                 self.line = line;
-                let place = Place { file: Arc::clone(&self.file), line, number };
+                let place = Place { source: self.source, file: Arc::clone(&self.file), line, number, text };
                 Some(Ok(Record { place, parsed }))
             }
             Ok(None) => None,

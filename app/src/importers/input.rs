@@ -87,6 +87,16 @@ impl Input {
         Ok(Some(line))
     }
 
+    /// Hands over what is ahead, which is empty only at the end, and goes on by as many bytes as are taken.
+    pub(super) fn take_from<T>(&mut self, take: impl FnOnce(&[u8]) -> (usize, T)) -> io::Result<T> {
+        let ahead = self.buffer()?;
+        let (taken, result) = take(ahead);
+        let lines = ahead[..taken].iter().filter(|byte| **byte == b'\n').count();
+        self.take(taken);
+        self.line += lines as u64;
+        Ok(result)
+    }
+
     fn take(&mut self, count: usize) {
         self.reader.consume(count);
         self.bytes += count as u64;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use trivia_domain::model::QuestionContent;
 
 use super::input::Input;
-use super::{Fix, MAX_RECORD, Parsed, Parser};
+use super::{Fix, Found, MAX_RECORD, Parsed, Parser};
 
 /// A JSON object with a kind.
 pub(super) fn fits(head: &[u8]) -> bool {
@@ -18,14 +18,14 @@ pub(super) fn fits(head: &[u8]) -> bool {
 pub(super) struct Lines;
 
 impl Parser for Lines {
-    fn next(&mut self, input: &mut Input) -> io::Result<Option<(u64, Parsed)>> {
+    fn next(&mut self, input: &mut Input) -> io::Result<Option<Found>> {
         while let Some(line) = input.next_line(MAX_RECORD)? {
             if line.cut {
-                return Ok(Some((line.number, Parsed::too_large())));
+                return Ok(Some(Found::at(&line, Parsed::too_large())));
             }
             let json = line.bytes.trim_ascii();
             if !json.is_empty() {
-                return Ok(Some((line.number, parse(json))));
+                return Ok(Some(Found::at(&line, parse(json))));
             }
         }
         Ok(None)

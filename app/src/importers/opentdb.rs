@@ -9,9 +9,9 @@ use html_escape::decode_html_entities;
 use serde::Deserialize;
 use trivia_domain::model::Difficulty;
 
-use super::draft::Draft;
+use super::draft::{Answers, Defaults, Draft};
 use super::input::Input;
-use super::{MAX_RECORD, Parsed, Parser};
+use super::{Found, MAX_RECORD, Parsed, Parser};
 
 /// Longest key of the outer object that is told apart.
 const MAX_KEY: usize = 64;
@@ -25,8 +25,8 @@ pub(super) fn fits(head: &[u8]) -> bool {
 }
 
 /// Reads it.
-#[derive(Default)]
 pub(super) struct Results {
+    defaults: Defaults,
     state: State,
     records: u64,
     /// Whether a list of results was seen.
@@ -34,10 +34,9 @@ pub(super) struct Results {
 }
 
 /// Where the reader is.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 enum State {
     /// Before or after an outer object.
-    #[default]
     Outside,
     /// Before a key of the outer object.
     Key,
@@ -48,7 +47,7 @@ enum State {
 }
 
 impl Parser for Results {
-    fn next(&mut self, input: &mut Input) -> io::Result<Option<(u64, Parsed)>> {
+    fn next(&mut self, input: &mut Input) -> io::Result<Option<Found>> {
         loop {
             skip_blanks(input)?;
             let line = input.line();
@@ -62,13 +61,13 @@ impl Parser for Results {
                 (State::Results, Some(byte)) if !matches!(byte, b'}' | b':') => {
                     self.records += 1;
                     let record = read_value(input, MAX_RECORD)?;
-                    let parsed = if record.whole { parse(&record) } else { self.stop(None) };
-                    return Ok(Some((line, parsed)));
+                    let parsed = if record.whole { parse(&record, &self.defaults) } else { self.stop(None) };
+                    return Ok(Some(Found::new(line, &record.bytes, parsed)));
                 }
                 (State::Key, Some(b'"')) if self.enter(input)? => continue,
                 _ => {
                     let ahead = input.peek()?;
-                    return Ok(Some((line, self.stop(ahead))));
+                    return Ok(Some(Found::new(line, ahead.as_slice(), self.stop(ahead))));
                 }
             };
             input.next_byte()?;
@@ -78,6 +77,10 @@ impl Parser for Results {
 }
 
 impl Results {
+    pub(super) fn new(defaults: Defaults) -> Self {
+        Self { defaults, state: State::Outside, records: 0, found: false }
+    }
+
     /// Goes into the results, or past any other value of the outer object; whether there was one.
     fn enter(&mut self, input: &mut Input) -> io::Result<bool> {
         let key = read_value(input, MAX_KEY)?;
@@ -111,12 +114,12 @@ impl Results {
     }
 }
 
-fn parse(value: &Value) -> Parsed {
+fn parse(value: &Value, defaults: &Defaults) -> Parsed {
     if value.cut {
         return Parsed::too_large();
     }
     match serde_json::from_slice::<Element>(&value.bytes) {
-        Ok(element) => element.draft().finish(),
+        Ok(element) => element.draft(defaults).finish(),
         Err(error) if error.is_data() => Parsed::bad_json("invalid_record", &error),
         Err(error) => Parsed::bad_json("invalid_json", &error),
     }
@@ -133,21 +136,16 @@ struct Element {
 }
 
 impl Element {
-    fn draft(&self) -> Draft {
+    fn draft(&self, defaults: &Defaults) -> Draft {
         let decoded = |text: &String| decode_html_entities(text).into_owned();
         let answer = decoded(&self.correct_answer);
         let mut options: Vec<String> = self.incorrect_answers.iter().map(decoded).collect();
         options.push(answer.clone());
         // the file has no order of options, and the right one must not always be at the same place
         options.sort_unstable();
-        Draft {
-            text: decoded(&self.question),
-            options,
-            answer,
-            category: decoded(&self.category),
-            difficulty: self.difficulty,
-            fixes: Vec::new(),
-        }
+        let answers = Answers::Choice { options, right: answer };
+        let draft = Draft::new(decoded(&self.question), answers, defaults);
+        Draft { category: decoded(&self.category), difficulty: self.difficulty, ..draft }
     }
 }
 

@@ -9,14 +9,11 @@
 //! ```
 
 use std::io;
-use std::path::Path;
 
-use trivia_domain::model::Difficulty;
-
-use super::draft::Draft;
+use super::draft::{Answers, Defaults, Draft};
 use super::encoding::decode;
 use super::input::{Input, Line};
-use super::{Fix, MAX_RECORD, Parsed, Parser};
+use super::{Fix, Found, MAX_RECORD, Parsed, Parser};
 
 /// A line that begins a question.
 pub(super) fn fits(head: &[u8]) -> bool {
@@ -25,26 +22,25 @@ pub(super) fn fits(head: &[u8]) -> bool {
 
 /// Reads them.
 pub(super) struct Blocks {
-    category: String,
+    defaults: Defaults,
     /// The line after the block before, which begins the next one.
     ahead: Option<Line>,
 }
 
 impl Blocks {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { category: category(path), ahead: None }
+    pub(super) fn new(defaults: Defaults) -> Self {
+        Self { defaults, ahead: None }
     }
 }
 
 impl Parser for Blocks {
-    fn next(&mut self, input: &mut Input) -> io::Result<Option<(u64, Parsed)>> {
+    fn next(&mut self, input: &mut Input) -> io::Result<Option<Found>> {
         let Some(first) = (match self.ahead.take() {
             Some(line) => Some(line),
             None => next_filled(input)?,
         }) else {
             return Ok(None);
         };
-        let at = first.number;
         let mut block = Block::begin(&first);
         while let Some(line) = input.next_line(MAX_RECORD)? {
             if starts(&line.bytes) {
@@ -53,7 +49,7 @@ impl Parser for Blocks {
             }
             block.push(&line);
         }
-        Ok(Some((at, block.finish(&self.category))))
+        Ok(Some(Found::at(&first, block.finish(&self.defaults))))
     }
 }
 
@@ -142,51 +138,17 @@ impl Block {
         text
     }
 
-    fn finish(self, category: &str) -> Parsed {
+    fn finish(self, defaults: &Defaults) -> Parsed {
         if let Some(problem) = self.problem {
             return problem;
         }
-        Draft {
-            text: self.stem,
-            options: self.options,
-            answer: self.answer.unwrap_or_default(),
-            category: category.to_owned(),
-            difficulty: Difficulty::Medium,
-            fixes: if self.repaired { vec![Fix::Encoding] } else { Vec::new() },
-        }
-        .finish()
+        let answers = Answers::Choice { options: self.options, right: self.answer.unwrap_or_default() };
+        let fixes = if self.repaired { vec![Fix::Encoding] } else { Vec::new() };
+        Draft { fixes, ..Draft::new(self.stem, answers, defaults) }.finish()
     }
 }
 
 /// Letter of the option with this index.
 fn letter(index: usize) -> Option<u8> {
     (b'A'..=b'Z').nth(index)
-}
-
-/// `for-kids` is `For Kids`.
-fn category(path: &Path) -> String {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let words = stem.split(|c: char| c.is_whitespace() || matches!(c, '-' | '_')).filter(|word| !word.is_empty());
-    let capitals = words.map(|word| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
-    });
-    let name = capitals.collect::<Vec<_>>().join(" ");
-    if name.is_empty() { "General".to_owned() } else { name.chars().take(100).collect() }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::category;
-
-    #[test]
-    fn the_file_name_is_the_category() {
-        for (file, name) in
-            [("a/science-technology", "Science Technology"), ("for_kids.txt", "For Kids"), ("-", "General")]
-        {
-            assert_eq!(category(Path::new(file)), name);
-        }
-    }
 }

@@ -1,49 +1,103 @@
 //! What became of the records.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, Write};
 
 use serde::Serialize;
 use trivia_domain::ports::{AddOutcome, QuestionRepository};
 use trivia_domain::{StoreError, StoreResult};
 
+use super::error::ImportError;
+use super::files::Source;
 use super::{Fix, Parsed, Place, Record};
 
-/// Most diagnostics of one code: thousands of fixes must not hide a rejected record.
+/// Most diagnostics of one code that are held in memory: thousands of fixes must not hide a rejected record.
 const MAX_PER_CODE: u64 = 1_000;
 /// Longest message of a diagnostic, in characters.
 const MAX_MESSAGE: usize = 300;
 
-/// The result of an import; `read` is the sum of `accepted`, `duplicates` and `rejected`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct ImportReport {
+/// How many records ended how; `read` is the sum of `accepted`, `duplicates` and `rejected`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
     /// Records found.
-    pub(crate) read: u64,
+    pub read: u64,
     /// Questions that are new.
-    pub(crate) accepted: u64,
+    pub accepted: u64,
     /// Accepted ones that were changed first.
-    pub(crate) fixed: u64,
+    pub fixed: u64,
     /// Questions that were there already.
-    pub(crate) duplicates: u64,
+    pub duplicates: u64,
     /// Accepted ones whose stem is there with another right answer.
-    pub(crate) contradictions: u64,
+    pub contradictions: u64,
     /// Records that are no questions.
-    pub(crate) rejected: u64,
-    /// First what was left out, then contradictions, duplicates and fixes, each in order of the
-    /// files and at most a thousand of each code. The last one says how many are not listed.
-    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub rejected: u64,
 }
 
-/// One line of the report.
+/// The result of an import.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ImportReport {
+    /// Over all files.
+    #[serde(flatten)]
+    pub total: Counts,
+    /// How many diagnostics there are, in this list or not.
+    pub told: u64,
+    /// The files that were read, in order.
+    pub files: Vec<FileReport>,
+    /// First what was left out, then contradictions, duplicates, fixes and notes, each in order of the
+    /// files and at most a thousand of each code. The last one says how many are not listed.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What became of the records of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Diagnostic {
+pub struct FileReport {
     /// File, as it was found.
-    pub(crate) file: String,
+    pub file: String,
+    /// Its format.
+    pub format: &'static str,
+    /// Its records.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Something was left out.
+    Error,
+    /// Something was changed, or should be looked at.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+/// Something to know about a place in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub level: Level,
+    /// File, as it was found.
+    pub file: String,
     /// Line where the record starts; 0 when it is about the whole file.
-    pub(crate) line: u64,
+    pub line: u64,
+    /// How the record starts.
+    pub text: String,
     /// A stable word.
-    pub(crate) code: &'static str,
-    /// The same for people.
-    pub(crate) message: String,
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What was done about it.
+    pub done: String,
+}
+
+impl Diagnostic {
+    /// About a whole file that was left out.
+    pub(super) fn of_file(file: String, code: &'static str, message: String) -> Self {
+        let done = "left out".to_owned();
+        Self { level: Level::Error, file, line: 0, text: String::new(), code, message, done }
+    }
 }
 
 /// In which part of the report a diagnostic is.
@@ -53,28 +107,48 @@ enum Part {
     Contradiction,
     Duplicate,
     Fix,
+    Note,
 }
 
 /// A report that is being made.
-#[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct Tally<'a> {
     report: ImportReport,
     told: Vec<(Part, Diagnostic)>,
     codes: BTreeMap<&'static str, u64>,
+    /// Gets every diagnostic as a line of JSON.
+    journal: Option<BufWriter<&'a File>>,
 }
 
-impl Tally {
+impl<'a> Tally<'a> {
+    /// Begins a report, and the journal from its start.
+    pub(super) fn new(sources: &[Source], journal: Option<&'a File>) -> Result<Self, ImportError> {
+        if let Some(mut file) = journal {
+            file.rewind().and_then(|()| file.set_len(0)).map_err(ImportError::Journal)?;
+        }
+        let files = sources.iter().map(|source| FileReport {
+            file: source.path.display().to_string(),
+            format: source.format.as_str(),
+            counts: Counts::default(),
+        });
+        let report = ImportReport { files: files.collect(), ..ImportReport::default() };
+        Ok(Self { report, told: Vec::new(), codes: BTreeMap::new(), journal: journal.map(BufWriter::new) })
+    }
+
     pub(super) const fn read(&self) -> u64 {
-        self.report.read
+        self.report.total.read
     }
 
     /// Tells of a file that was not read.
-    pub(super) fn unread(&mut self, diagnostic: Diagnostic) {
-        self.tell(Part::LeftOut, diagnostic);
+    pub(super) fn unread(&mut self, diagnostic: Diagnostic) -> Result<(), ImportError> {
+        self.tell(Part::LeftOut, diagnostic)
     }
 
     /// Adds the questions among the records to the store, all or none.
-    pub(super) async fn add(&mut self, records: Vec<Record>, questions: &dyn QuestionRepository) -> StoreResult<()> {
+    pub(super) async fn add(
+        &mut self,
+        records: Vec<Record>,
+        questions: &dyn QuestionRepository,
+    ) -> Result<(), ImportError> {
         let mut contents = Vec::with_capacity(records.len());
         let mut results = Vec::with_capacity(records.len());
         for Record { place, parsed } in records {
@@ -83,62 +157,92 @@ impl Tally {
                     contents.push(*content);
                     Ok(fixes)
                 }
-                Parsed::Rejected { code, message } => Err((code, message)),
+                other => Err(other),
             };
             results.push((place, result));
         }
         let mut outcomes = questions.add(contents).await?.into_iter();
         for (place, result) in results {
-            self.report.read += 1;
             match result {
                 Ok(fixes) => {
                     let missing = || StoreError::backend("adding questions", "an outcome is missing");
-                    self.count(&place, outcomes.next().ok_or_else(missing)?, &fixes);
+                    let outcome: StoreResult<_> = outcomes.next().ok_or_else(missing);
+                    self.count(&place, outcome?, &fixes)?;
                 }
-                Err((code, message)) => {
-                    self.report.rejected += 1;
-                    self.tell(Part::LeftOut, place.says(code, &message));
+                Err(Parsed::Rejected { code, message }) => {
+                    self.each(&place, |counts| {
+                        counts.read += 1;
+                        counts.rejected += 1;
+                    });
+                    self.tell(Part::LeftOut, place.says(Level::Error, code, &message, "left out"))?;
                 }
+                Err(Parsed::Note { code, message, done }) => {
+                    self.tell(Part::Note, place.says(Level::Note, code, &message, done))?;
+                }
+                Err(Parsed::Ok { .. }) => {}
             }
         }
         Ok(())
     }
 
-    fn count(&mut self, place: &Place, outcome: AddOutcome, fixes: &[Fix]) {
+    fn count(&mut self, place: &Place, outcome: AddOutcome, fixes: &[Fix]) -> Result<(), ImportError> {
         for fix in fixes {
-            self.tell(Part::Fix, place.says(fix.code(), fix.message()));
+            self.tell(Part::Fix, place.says(Level::Warning, fix.code(), fix.message(), fix.done()))?;
         }
+        let contradicts = matches!(outcome, AddOutcome::Contradiction { .. });
+        let duplicate = matches!(outcome, AddOutcome::Duplicate { .. });
+        self.each(place, |counts| {
+            counts.read += 1;
+            counts.duplicates += u64::from(duplicate);
+            counts.contradictions += u64::from(contradicts);
+            counts.accepted += u64::from(!duplicate);
+            counts.fixed += u64::from(!duplicate && !fixes.is_empty());
+        });
         match outcome {
-            AddOutcome::Added { .. } => {}
+            AddOutcome::Added { .. } => Ok(()),
             AddOutcome::Duplicate { of } => {
-                self.report.duplicates += 1;
-                self.tell(Part::Duplicate, place.says("duplicate", &format!("it is question {of}")));
-                return;
+                let message = format!("it is question {of}");
+                self.tell(Part::Duplicate, place.says(Level::Note, "duplicate", &message, "not added again"))
             }
             AddOutcome::Contradiction { id, with } => {
-                self.report.contradictions += 1;
-                let message = format!("question {id} has the text of question {with} and another right answer");
-                self.tell(Part::Contradiction, place.says("contradiction", &message));
+                let message = format!("question {with} has the same text and another right answer");
+                let done = format!("added as question {id}; retire the one that is wrong");
+                self.tell(Part::Contradiction, place.says(Level::Warning, "contradiction", &message, &done))
             }
         }
-        self.report.accepted += 1;
-        self.report.fixed += u64::from(!fixes.is_empty());
     }
 
-    fn tell(&mut self, part: Part, mut diagnostic: Diagnostic) {
-        let told = self.codes.entry(diagnostic.code).or_default();
-        *told += 1;
-        if *told > MAX_PER_CODE {
-            return;
+    /// Counts in the file of a record and over all.
+    fn each(&mut self, place: &Place, count: impl Fn(&mut Counts)) {
+        count(&mut self.report.total);
+        if let Some(file) = self.report.files.get_mut(place.source) {
+            count(&mut file.counts);
         }
+    }
+
+    fn tell(&mut self, part: Part, mut diagnostic: Diagnostic) -> Result<(), ImportError> {
         if let Some((at, _)) = diagnostic.message.char_indices().nth(MAX_MESSAGE) {
             diagnostic.message.truncate(at);
             diagnostic.message.push('…');
         }
-        self.told.push((part, diagnostic));
+        if let Some(journal) = &mut self.journal {
+            write_line(journal, &diagnostic).map_err(ImportError::Journal)?;
+        }
+        self.report.told += 1;
+        let told = self.codes.entry(diagnostic.code).or_default();
+        *told += 1;
+        if *told <= MAX_PER_CODE {
+            self.told.push((part, diagnostic));
+        }
+        Ok(())
     }
 
-    pub(super) fn finish(mut self) -> ImportReport {
+    /// The report; the last line of the journal has the counts.
+    pub(super) fn finish(mut self) -> Result<ImportReport, ImportError> {
+        if let Some(journal) = &mut self.journal {
+            let written = write_line(journal, &self.report).and_then(|()| journal.flush());
+            written.map_err(ImportError::Journal)?;
+        }
         self.told.sort_by_key(|(part, _)| *part);
         self.report.diagnostics.extend(self.told.into_iter().map(|(_, diagnostic)| diagnostic));
         let not_listed: Vec<String> = self
@@ -149,8 +253,16 @@ impl Tally {
             .collect();
         if !not_listed.is_empty() {
             let message = format!("not listed: {}", not_listed.join(", "));
-            self.report.diagnostics.push(Diagnostic { file: String::new(), line: 0, code: "not_listed", message });
+            let done = "all are in the file of --report".to_owned();
+            let (file, text) = (String::new(), String::new());
+            let level = Level::Note;
+            self.report.diagnostics.push(Diagnostic { level, file, line: 0, text, code: "not_listed", message, done });
         }
-        self.report
+        Ok(self.report)
     }
+}
+
+fn write_line(journal: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *journal, line)?;
+    journal.write_all(b"\n")
 }

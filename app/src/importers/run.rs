@@ -1,5 +1,6 @@
 //! The import itself: records from a reading thread, questions into the store.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +13,7 @@ use trivia_domain::{StoreError, StoreResult};
 use super::error::ImportError;
 use super::files::{Search, Source};
 use super::report::{Diagnostic, ImportReport, Tally};
-use super::{Format, Record};
+use super::{Assumed, Format, Record};
 
 /// Questions that are added at once.
 const BATCH: usize = 2_000;
@@ -20,23 +21,46 @@ const BATCH: usize = 2_000;
 const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How to import.
-#[derive(Clone, Copy)]
-pub(crate) struct ImportOptions<'a> {
+#[derive(Clone)]
+pub struct ImportOptions<'a> {
     /// Take every file for this format.
-    pub(crate) format: Option<Format>,
+    pub format: Option<Format>,
+    /// What the files do not say.
+    pub assumed: Assumed,
     /// Write nothing unless every record is a question.
-    pub(crate) strict: bool,
+    pub strict: bool,
     /// Write nothing, and say what would be written.
-    pub(crate) dry_run: bool,
+    pub dry_run: bool,
     /// Largest file in bytes.
-    pub(crate) max_file_bytes: u64,
-    /// Is told how many records and bytes were read so far.
-    pub(crate) progress: &'a (dyn Fn(u64, u64) + Sync),
+    pub max_file_bytes: u64,
+    /// Gets every diagnostic as a line of JSON, and last the counts. What it held before is lost.
+    pub journal: Option<&'a File>,
+    /// Is told now and then how far the import is.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// How far an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Records read so far.
+    pub records: u64,
+    /// Bytes read so far.
+    pub bytes: u64,
+    /// Bytes of all files.
+    pub of_bytes: u64,
 }
 
 impl Default for ImportOptions<'_> {
     fn default() -> Self {
-        Self { format: None, strict: false, dry_run: false, max_file_bytes: 1 << 30, progress: &|_, _| {} }
+        Self {
+            format: None,
+            assumed: Assumed::default(),
+            strict: false,
+            dry_run: false,
+            max_file_bytes: 1 << 30,
+            journal: None,
+            progress: &|_| {},
+        }
     }
 }
 
@@ -47,16 +71,21 @@ impl Default for ImportOptions<'_> {
 ///
 /// # Errors
 /// [`ImportError`]; with `strict` also when a record was rejected.
-pub(crate) async fn import(
+pub async fn import(
     store: &dyn Store,
     paths: &[PathBuf],
     options: ImportOptions<'_>,
 ) -> Result<ImportReport, ImportError> {
-    let search = Search { forced: options.format, strict: options.strict, max_bytes: options.max_file_bytes };
+    let search = Search {
+        forced: options.format,
+        is_table: options.assumed.columns.is_some(),
+        strict: options.strict,
+        max_bytes: options.max_file_bytes,
+    };
     let paths = paths.to_vec();
     let (sources, unknown) = spawn_blocking(move || search.run(&paths)).await??;
     let import = Import { sources, unknown, options, undone: Mutex::default() };
-    if !options.strict && !options.dry_run {
+    if !import.options.strict && !import.options.dry_run {
         return import.load(store.questions()).await;
     }
     match execute(store, &import).await {
@@ -81,7 +110,7 @@ impl Work for Import<'_> {
     async fn run(&self, uow: &dyn UnitOfWork) -> StoreResult<ImportReport> {
         *self.undone.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let undone = match self.load(uow.questions()).await {
-            Ok(report) if self.options.strict && report.rejected > 0 => {
+            Ok(report) if self.options.strict && report.total.rejected > 0 => {
                 Err(ImportError::Rejected { report: Box::new(report) })
             }
             Ok(report) if !self.options.dry_run => return Ok(report),
@@ -96,19 +125,20 @@ impl Work for Import<'_> {
 
 impl Import<'_> {
     async fn load(&self, questions: &dyn QuestionRepository) -> Result<ImportReport, ImportError> {
-        let mut tally = Tally::default();
+        let mut tally = Tally::new(&self.sources, self.options.journal)?;
         for diagnostic in &self.unknown {
-            tally.unread(diagnostic.clone());
+            tally.unread(diagnostic.clone())?;
         }
-        let sources = self.sources.clone();
+        let of_bytes = self.sources.iter().map(|source| source.bytes).sum();
+        let (sources, assumed) = (self.sources.clone(), self.options.assumed.clone());
         let (sender, mut batches) = mpsc::channel(1);
-        let reader = spawn_blocking(move || read(&sources, &sender));
+        let reader = spawn_blocking(move || read(&sources, &assumed, &sender));
         while let Some(batch) = batches.recv().await {
             tally.add(batch.records, questions).await?;
-            (self.options.progress)(tally.read(), batch.bytes);
+            (self.options.progress)(Progress { records: tally.read(), bytes: batch.bytes, of_bytes });
         }
         reader.await??;
-        Ok(tally.finish())
+        tally.finish()
     }
 }
 
@@ -120,12 +150,12 @@ struct Batch {
 }
 
 /// Reads all files into batches. It ends when nobody takes them any more.
-fn read(sources: &[Source], batches: &mpsc::Sender<Batch>) -> Result<(), ImportError> {
+fn read(sources: &[Source], assumed: &Assumed, batches: &mpsc::Sender<Batch>) -> Result<(), ImportError> {
     let mut records = Vec::new();
     let mut sent = 0;
     let mut before = 0;
-    for source in sources {
-        let mut file = source.open()?;
+    for (number, source) in sources.iter().enumerate() {
+        let mut file = source.open(number, assumed)?;
         while let Some(record) = file.next() {
             records.push(record?);
             let bytes = before + file.bytes();

@@ -148,63 +148,6 @@ fn l29_migrations_go_up_and_down_with_backups() {
 }
 
 #[test]
-fn questions_are_imported_once() {
-    let bench = Bench::ready();
-    bench.write(
-        "packs/one.jsonl",
-        r#"{"kind":"true_false","category":"New","difficulty":"easy","question":"Is this new?","answer":true}"#,
-    );
-    let rehearsal = bench.json(["import", "packs", "--dry-run"]);
-    assert_eq!((&rehearsal["read"], &rehearsal["accepted"]), (&json!(1), &json!(1)));
-    let first = bench.json(["import", "packs"]);
-    let fields = ["read", "accepted", "fixed", "duplicates", "contradictions", "rejected", "diagnostics"];
-    has_fields(&first, &fields);
-    assert_eq!((&first["accepted"], &first["duplicates"]), (&json!(1), &json!(0)));
-    let second = bench.json(["import", "packs/one.jsonl", "--format", "jsonl"]);
-    assert_eq!((&second["accepted"], &second["duplicates"]), (&json!(0), &json!(1)));
-}
-
-#[test]
-fn real_question_files_give_their_golden_numbers() {
-    let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/questions");
-    if !fs::exists(shared).unwrap() {
-        eprintln!("not run: {shared} is not here");
-        return;
-    }
-    let bench = Bench::empty();
-    bench.run(["migrate", "up"]).expect(0);
-    let counts = |path: &str| {
-        let report = bench.json(["import".to_owned(), format!("{shared}/{path}")]);
-        ["read", "accepted", "duplicates", "contradictions", "rejected"].map(|key| report[key].as_u64().unwrap())
-    };
-    assert_eq!(counts("opentdb/opentdb.json"), [5_250, 5_249, 1, 1, 0]);
-    assert_eq!(counts("opentdb/opentdb.json"), [5_250, 0, 5_250, 0, 0]);
-    let bench = Bench::empty();
-    bench.run(["migrate", "up"]).expect(0);
-    let report = bench.json(["import".to_owned(), format!("{shared}/opentriviaqa/categories")]);
-    let found =
-        ["read", "accepted", "duplicates", "contradictions", "rejected"].map(|key| report[key].as_u64().unwrap());
-    assert_eq!(found, [49_716, 49_203, 513, 4, 0]);
-    bench.run(["check"]).expect(0);
-}
-
-#[test]
-fn what_is_exported_is_imported_again_unchanged() {
-    let (source, target) = (Bench::ready(), Bench::empty());
-    let file = target.path("all.jsonl");
-    let report = source.json(["export".as_ref(), "questions".as_ref(), "--output".as_ref(), file.as_os_str()]);
-    has_fields(&report, &["file", "questions"]);
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    target.run(["migrate", "up"]).expect(0);
-    let import = target.json(["import", "all.jsonl", "--strict"]);
-    assert_eq!(import["accepted"], report["questions"]);
-    assert_eq!(import["fixed"], 0);
-    assert_eq!(target.run(["export", "questions"]).expect(0).stdout(), fs::read_to_string(&file).unwrap());
-    let array = target.json(["export", "questions"]);
-    assert_eq!(json!(array.as_array().unwrap().len()), report["questions"]);
-}
-
-#[test]
 fn an_export_does_not_replace_a_file_unless_told_to() {
     let bench = Bench::ready();
     let file = bench.write("out.jsonl", "mine");

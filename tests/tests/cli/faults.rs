@@ -122,29 +122,6 @@ fn unknown_ids_are_errors() {
     bench.run(["backup", "restore", "none"]).expect_error(1, &["none", "does not exist"]);
 }
 
-#[test]
-fn a_bad_line_of_a_question_file_is_named() {
-    let bench = Bench::ready();
-    let good = r#"{"kind":"true_false","category":"New","difficulty":"easy","question":"Good?","answer":true}"#;
-    bench.write("q.jsonl", format!("{good}\n{{\"kind\":\"true_false\"}}\n"));
-    bench.run(["import", "--strict", "q.jsonl"]).expect_error(1, &["q.jsonl:2:", "--strict"]);
-    assert_eq!(bench.json(["import", "--dry-run", "q.jsonl"])["accepted"], 1, "a strict import wrote something");
-    let report = bench.json(["import", "q.jsonl"]);
-    assert_eq!((&report["accepted"], &report["rejected"]), (&json!(1), &json!(1)));
-    assert_eq!(report["diagnostics"][0]["line"], 2);
-    bench.run(["import", "nowhere.jsonl"]).expect_error(1, &["nowhere.jsonl"]);
-    assert!(bench.run(["import", "q.jsonl"]).expect(0).stdout().contains("q.jsonl:2:"));
-}
-
-#[test]
-fn a_file_without_a_single_question_is_a_failure() {
-    let bench = Bench::ready();
-    let before = bench.json(["stats"])["questions_count"].clone();
-    bench.write("q.jsonl", "{\"kind\":\"true_false\"\n");
-    bench.run(["import", "q.jsonl"]).expect_error(1, &["nothing was written", "--format"]);
-    assert_eq!(bench.json(["stats"])["questions_count"], before);
-}
-
 #[tokio::test]
 async fn a_changed_number_is_verified_and_rebuilt() {
     let bench = Bench::ready();

@@ -5,6 +5,7 @@ mod challenges;
 mod commands;
 mod faults;
 mod games;
+mod import;
 mod people;
 mod places;
 mod recover;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Failure;
 
 /// A file that appears under its name when it is complete, for this user alone.
-pub(super) struct NewFile {
+pub(in crate::cli) struct NewFile {
     file: BufWriter<File>,
     temporary: PathBuf,
     path: PathBuf,
@@ -17,7 +17,7 @@ pub(super) struct NewFile {
 
 impl NewFile {
     /// Starts it under another name.
-    pub(super) fn create(path: &Path, replace: bool, tag: u64) -> Result<Self, Failure> {
+    pub(in crate::cli) fn create(path: &Path, replace: bool, tag: u64) -> Result<Self, Failure> {
         if !replace && path.symlink_metadata().is_ok() {
             return Err(exists(path));
         }
@@ -30,12 +30,17 @@ impl NewFile {
     }
 
     /// Adds to it.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(in crate::cli) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.file.write_all(bytes).map_err(|error| unwritten(&self.path, error))
     }
 
+    /// The file itself, for who writes all of it.
+    pub(in crate::cli) fn get_ref(&self) -> &File {
+        self.file.get_ref()
+    }
+
     /// Lets it appear.
-    pub(super) fn publish(mut self) -> Result<(), Failure> {
+    pub(in crate::cli) fn publish(mut self) -> Result<(), Failure> {
         let written = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
         let published = written.and_then(|()| {
             // unlike a rename, a link never replaces what another program has put there meanwhile

@@ -1,6 +1,6 @@
 //! `export`: data for other programs.
 
-mod file;
+pub(super) mod file;
 mod questions;
 mod user;
 

@@ -1,0 +1,10 @@
+//! Reads bytes as GIFT.
+#![no_main]
+
+use std::io::Cursor;
+
+use trivia_app::importers::{Format, count};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    count(Format::Gift, Cursor::new(bytes.to_vec())).expect("bytes in memory can be read");
+});
