@@ -13,7 +13,7 @@ use trivia_domain::{StoreError, StoreResult};
 use trivia_infrastructure::schema::{self, SchemaStatus};
 use trivia_infrastructure::{
     BackupOptions, Database, DatabaseOptions, DatabaseUrl, Durability, S3Options, S3Store, SchedulePolicy, Scheduler,
-    SchedulerLock, SchedulerPorts, SqliteBackups, SqliteRecovery, SystemClock, SystemRandom,
+    SchedulerLock, SchedulerPorts, SqliteAdoption, SqliteBackups, SqliteRecovery, SystemClock, SystemRandom,
 };
 
 use crate::config::{DurabilitySetting, Settings};
@@ -22,6 +22,8 @@ use crate::server::site::SchemaProbe;
 
 /// The highest level of zstd; those above it need more memory than they are worth.
 const MOST_COMPRESSION: u8 = 19;
+/// Where backups are beside a database.
+const BACKUPS: &str = "backups";
 
 /// What commands work with.
 #[derive(Clone)]
@@ -73,9 +75,20 @@ impl App {
     pub(crate) fn moved_to(&self, dir: &Path) -> Self {
         let mut moved = self.clone();
         moved.options.url = DatabaseUrl::of_file(dir.join("trivia.db"));
-        moved.backups = dir.join("backups").into();
+        moved.backups = dir.join(BACKUPS).into();
         moved.options.backups = Some(moved.backups.clone());
         moved
+    }
+
+    /// The same with another database. Backups that nobody has chosen a place for are beside it.
+    pub(crate) fn with_database_file(&self, file: &Path) -> Self {
+        let mut other = self.clone();
+        if self.backup_dir == self.database_path().with_file_name(BACKUPS) {
+            other.backup_dir = file.with_file_name(BACKUPS);
+            other.options.backup_dir = Some(other.backup_dir.clone());
+        }
+        other.options.url = DatabaseUrl::of_file(file);
+        other
     }
 
     /// The same with another time and another chance, for data that is thrown away.
@@ -200,6 +213,11 @@ impl App {
         SqliteRecovery::new(self.options.clone(), self.backups.clone(), Arc::clone(&self.clock))
     }
 
+    /// Moving in from the original, and back.
+    pub(crate) fn adoption(&self) -> SqliteAdoption {
+        SqliteAdoption::new(self.options.clone(), self.backups.clone(), Arc::clone(&self.clock))
+    }
+
     /// Which migrations were applied and which were not.
     pub(crate) async fn schema_status(&self) -> StoreResult<SchemaStatus> {
         schema::status(&self.options).await
@@ -224,7 +242,7 @@ impl App {
 /// Where backups go, and what becomes of them on the way.
 fn backups(settings: &Settings, options: &DatabaseOptions) -> Result<BackupOptions, Failure> {
     // beside the database, so that two databases never share a folder by accident
-    let dir = settings.backup_dir.clone().unwrap_or_else(|| options.url.path().with_file_name("backups"));
+    let dir = settings.backup_dir.clone().unwrap_or_else(|| options.url.path().with_file_name(BACKUPS));
     let mut backups = BackupOptions::from(dir);
     if let Some(url) = &settings.backup_url {
         let store = S3Store::new(&S3Options {

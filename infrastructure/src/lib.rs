@@ -2,8 +2,8 @@
 //!
 //! Start with [`Database::open`]; it is a [`Store`](trivia_domain::ports::Store) and a
 //! [`MaintenancePort`](trivia_domain::ports::MaintenancePort). [`SqliteBackups`] looks after copies,
-//! [`SqliteRecovery`] after damage, [`schema`] after versions, and a [`Scheduler`] does what has to be done
-//! regularly.
+//! [`SqliteRecovery`] after damage, [`SqliteAdoption`] after moving in, [`schema`] after versions, and a
+//! [`Scheduler`] does what has to be done regularly.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -33,7 +33,7 @@ mod repository;
 mod scheduler;
 pub mod schema;
 
-pub use backup::{BackupOptions, BackupRecipient, Directory, SqliteBackups, SqliteRecovery};
+pub use backup::{BackupOptions, BackupRecipient, Directory, SqliteAdoption, SqliteBackups, SqliteRecovery};
 #[cfg(feature = "s3")]
 pub use backup::{S3Options, S3Store};
 pub use clock::SystemClock;

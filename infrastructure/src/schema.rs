@@ -144,7 +144,10 @@ async fn read(connection: &DatabaseConnection, options: &DatabaseOptions) -> Sto
     let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
     if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
         let reason = if unknown.bytes().all(|byte| byte.is_ascii_digit()) {
-            format!("it is a version-{unknown} database of the original system")
+            format!(
+                "it is a version-{unknown} database of the original system, which `trivia-db adopt FILE --in-place` \
+                 takes over"
+            )
         } else {
             format!("its schema has {unknown}, which this program does not know")
         };

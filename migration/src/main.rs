@@ -52,7 +52,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     )?;
     let db = connect(url).await?;
     if original::is_original(&db).await? {
-        return Err("this is a database of the original system\nhint: nothing was changed; name a database of this program, taking that one over is not offered yet".into());
+        return Err("this is a database of the original system\nhint: nothing was changed; `trivia-db adopt FILE --in-place` takes it over".into());
     }
     run_migrate(Migrator, &db, command, verbose).await?;
     db.close().await?;

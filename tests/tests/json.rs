@@ -4,10 +4,11 @@ use std::fmt::Debug;
 
 use serde_json::{Value, json};
 use trivia_domain::model::{
-    AchievementDefinition, AchievementId, AnswerFact, BackupManifest, Badge, Board, Calendar, Challenge,
-    ChallengeAttempt, ChallengeId, ChallengeKind, Closing, Cursor, DayKey, Difficulty, Fact, GameSession, Given,
-    InChallenge, LedgerEntry, OpeningBalance, Period, PeriodScore, PersonalRecord, Points, Receipt, RecoveryReport,
-    Tally, TimeZone, UserAchievement, UserProfile, Weekday, WeeklyRanking,
+    AchievementDefinition, AchievementId, AdoptionReport, AnswerFact, BackupManifest, Badge, Board, Calendar,
+    Challenge, ChallengeAttempt, ChallengeId, ChallengeKind, Closing, Cursor, DayKey, Difficulty, Fact, GameSession,
+    Given, InChallenge, LedgerEntry, OpeningBalance, OriginalBackup, OriginalExport, Period, PeriodScore,
+    PersonalRecord, Points, Receipt, RecoveryReport, Tally, TimeZone, UserAchievement, UserProfile, Weekday,
+    WeeklyRanking,
 };
 use trivia_domain::play::{Catalog, Revision, RuleBook};
 
@@ -65,6 +66,23 @@ fn every_model_survives_json() {
         "rescued": 2, "lost": 1, "quarantined": 1, "unreadable_pages": 4, "forensics": "f", "quarantine": "q",
         "set_aside": "s", "new_backup": null,
     }));
+    let odd = json!([{"table": "users", "id": "7", "problem": "odd", "taken": true}]);
+    for clock in ["-07:00", "Europe/Berlin"] {
+        survives::<AdoptionReport>(json!({
+            "database": "d", "users": 1, "questions": 2, "achievements": 3, "rankings": 4, "sessions": 5,
+            "clock": clock, "repaired": odd, "original": null, "backup": null,
+        }));
+    }
+    survives::<OriginalExport>(json!({
+        "file": "f", "users": 1, "questions": 2, "achievements": 3, "rankings": 4, "sessions": 5, "clock": "UTC",
+        "changed": odd,
+    }));
+    for notes in ["none", "lines", "json", "unreadable"] {
+        survives::<OriginalBackup>(json!({
+            "path": "p", "kind": "daily", "created_at": null, "bytes": 1, "notes": notes, "rows": {"users": 1},
+            "ok": false, "problems": ["cut"],
+        }));
+    }
     survives::<UserProfile>(profile("9223372036854775807"));
     for (host, challenge) in
         [(json!("1"), json!(null)), (json!(null), json!({"kind": "daily", "starts_on": "2026-03-04"}))]

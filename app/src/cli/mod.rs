@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod achievements;
+mod adopt;
 mod backup;
 mod calendar;
 mod check;
@@ -14,6 +15,7 @@ mod init;
 mod leaderboard;
 mod migrate;
 mod play;
+mod questions;
 mod rebuild;
 mod recover;
 mod reset;
@@ -80,8 +82,13 @@ enum Command {
     /// Show and change the version of the schema
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Take over a database of the original system, or look at its backups
+    Adopt(adopt::Args),
     /// Add questions from files and folders
     Import(import::Args),
+    /// Show, review, retire and restore questions
+    #[command(subcommand)]
+    Questions(questions::Command),
     /// Write data to a file or to the terminal
     #[command(subcommand)]
     Export(export::Command),
@@ -191,7 +198,9 @@ async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandRe
         Command::Reset(args) => reset::run(app, &args, output).await,
         Command::Test => selftest::run(app, output).await,
         Command::Migrate(command) => migrate::run(app, &command, output).await,
+        Command::Adopt(args) => adopt::run(app, &args, output).await,
         Command::Import(args) => import::run(app, &args, output).await,
+        Command::Questions(command) => questions::run(app, &command, output).await,
         Command::Export(command) => export::run(app, &command, output).await,
         Command::User(command) => user::run(app, &command, output).await,
         Command::Leaderboard(args) => leaderboard::run(app, &args, output).await,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::names::define_names;
@@ -37,6 +37,25 @@ impl TimeZone {
     #[must_use]
     pub fn day(self, at: DateTime<Utc>) -> DayKey {
         DayKey::new(at.with_timezone(&self.0).date_naive())
+    }
+
+    /// What a clock here shows at an instant.
+    pub(super) fn wall(self, at: DateTime<Utc>) -> NaiveDateTime {
+        at.with_timezone(&self.0).naive_local()
+    }
+
+    /// The instants at which a clock here showed this; see [`ServerClock::readings`](super::ServerClock::readings).
+    pub(super) fn readings(self, wall: NaiveDateTime) -> Vec<DateTime<Utc>> {
+        match self.0.from_local_datetime(&wall) {
+            MappedLocalTime::Single(at) => vec![at.to_utc()],
+            MappedLocalTime::Ambiguous(first, second) => vec![first.to_utc(), second.to_utc()],
+            MappedLocalTime::None => {
+                // clocks are turned by less than a day, so the day before has the offset of before
+                let day = TimeDelta::days(1);
+                let before = self.0.from_local_datetime(&(wall - day)).earliest();
+                vec![before.map_or_else(|| wall.and_utc(), |at| at.to_utc() + day)]
+            }
+        }
     }
 }
 

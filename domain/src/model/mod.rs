@@ -1,6 +1,7 @@
 //! Entities and value objects. An invalid value cannot be built.
 
 mod achievement;
+mod adoption;
 mod backup;
 mod calendar;
 mod category;
@@ -23,6 +24,7 @@ mod text;
 mod user;
 
 pub use achievement::{AchievementCategory, AchievementDefinition, AchievementId, AchievementRule, UserAchievement};
+pub use adoption::{AdoptionReport, BackupNotes, OddRow, OriginalBackup, OriginalExport, ServerClock};
 pub use backup::{
     BackupId, BackupInfo, BackupKind, BackupManifest, Compression, Drill, Encryption, LedgerHead, Packed,
     RetentionPolicy, RowCounts, Verification,

@@ -54,6 +54,14 @@ pub(super) async fn close<T>(connection: DatabaseConnection, result: StoreResult
     result
 }
 
+/// Folds the log of a copy that is ours alone into its file.
+pub(super) async fn fold_log(copy: &Path) -> StoreResult<()> {
+    let connection = connect_live(copy, Duration::ZERO).await?;
+    let folded = connection.execute_unprepared("PRAGMA journal_mode = DELETE").await;
+    let folded = folded.map(drop).map_err(|error| translate(error, &copy.display().to_string()));
+    close(connection, folded).await
+}
+
 /// Copies one moment of a database into an empty file, while others read and write.
 pub(super) async fn vacuum_into(source: &DatabaseConnection, name: &Path, target: &Path) -> StoreResult<()> {
     let Some(file) = target.to_str() else {

@@ -1,5 +1,6 @@
 //! Verified copies of a SQLite database, and the way back from them.
 
+mod adoption;
 mod catalog;
 mod codec;
 mod content;
@@ -42,6 +43,7 @@ use self::staging::{Draft, Staging};
 use self::verify::Found;
 use crate::database::{Core, Database, DatabaseOptions};
 
+pub use self::adoption::SqliteAdoption;
 pub use self::codec::BackupRecipient;
 pub use self::directory::Directory;
 pub use self::options::BackupOptions;

@@ -4,12 +4,16 @@
 
 mod row;
 mod text;
+mod transfer;
+
+use std::collections::HashMap;
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement, TransactionSession, TransactionTrait};
 
 pub(crate) use row::{Problems, Reader, Row, existing};
 pub(crate) use text::{UNKNOWN, instant_text};
+pub use transfer::{Counts, TakenOver, give_back, take_over};
 
 use crate::Migrator;
 use crate::m20261122_000001_original_schema::Migration as OriginalSchema;
@@ -256,7 +260,10 @@ pub async fn adopt(db: &(impl ConnectionTrait + TransactionTrait)) -> Result<(),
         return Err(DbErr::Migration(format!("version {version} of the original's schema is not known")));
     }
     for table in TABLES {
-        check_columns(&db, table).await?;
+        let columns = columns(&db, table).await?;
+        if columns != table.columns {
+            return Err(DbErr::Migration(other_columns(table, &columns)));
+        }
     }
     let applied_at: Option<i64> = newest.try_get("", "applied_at")?;
     db.execute(Table::drop().table(VERSION_TABLE)).await?;
@@ -270,19 +277,85 @@ pub async fn adopt(db: &(impl ConnectionTrait + TransactionTrait)) -> Result<(),
     db.commit().await
 }
 
-async fn check_columns(db: &impl ConnectionTrait, table: &OriginalTable) -> Result<(), DbErr> {
+async fn columns(db: &impl ConnectionTrait, table: &OriginalTable) -> Result<Vec<String>, DbErr> {
     let columns = Statement::from_sql_and_values(
         DbBackend::Sqlite,
         "SELECT name FROM pragma_table_info(?) ORDER BY cid",
         [table.name.into()],
     );
-    let columns = db.query_all_raw(columns).await?;
-    let columns = columns.iter().map(|row| row.try_get("", "name")).collect::<Result<Vec<String>, _>>()?;
-    if columns == table.columns {
-        return Ok(());
+    db.query_all_raw(columns).await?.iter().map(|row| row.try_get("", "name")).collect()
+}
+
+fn other_columns(table: &OriginalTable, found: &[String]) -> String {
+    let (name, found, expected) = (table.name, found.join(", "), table.columns.join(", "));
+    format!("table {name} of the original has the columns ({found}) and not ({expected})")
+}
+
+/// Its tables, parents first: name, key and all columns.
+pub fn tables() -> impl Iterator<Item = (&'static str, &'static str, &'static [&'static str])> {
+    TABLES.into_iter().map(|table| (table.name, table.key, table.columns))
+}
+
+/// Why a file that a stranger wrote is not to be taken over: it must be exactly version 1 of the original's schema,
+/// apart from indexes. Reads the schema and the version, and no row of a table.
+///
+/// # Errors
+/// What the database reports.
+pub async fn objection(db: &impl ConnectionTrait) -> Result<Option<String>, DbErr> {
+    let query = |sql: &str| Statement::from_string(DbBackend::Sqlite, sql);
+    let (mut found, mut unknown) = (HashMap::new(), None);
+    let entries = "SELECT type, name, COALESCE(sql, '') AS sql FROM sqlite_schema WHERE type <> 'index'";
+    for entry in db.query_all_raw(query(entries)).await? {
+        let (kind, name): (String, String) = (entry.try_get("", "type")?, entry.try_get("", "name")?);
+        let declared = plain(&entry.try_get::<String>("", "sql")?);
+        // nothing of these is ever run or read
+        let is_sqlites = kind == "table" && name.starts_with("sqlite_");
+        let is_known = kind == "table" && (name == VERSION_TABLE || TABLES.iter().any(|table| table.name == name));
+        if is_known {
+            found.insert(name, declared);
+        } else if !is_sqlites {
+            unknown = Some(format!("it has a {kind} {name}, which the original does not know"));
+        }
     }
-    let (name, found, expected) = (table.name, columns.join(", "), table.columns.join(", "));
-    Err(DbErr::Migration(format!("table {name} of the original has the columns ({found}) and not ({expected})")))
+    let Some(version_table) = found.get(VERSION_TABLE) else {
+        return Ok(Some("it is not a database of the original system".to_owned()));
+    };
+    if !is_original(db).await? {
+        return Ok(Some("it is a database of this program already".to_owned()));
+    }
+    if unknown.is_some() {
+        return Ok(unknown);
+    }
+    if *version_table != plain(CREATE_VERSION_TABLE) {
+        return Ok(Some(format!("table {VERSION_TABLE} is not declared as the original did")));
+    }
+    let newest = db.query_one_raw(query("SELECT CAST(MAX(version) AS TEXT) AS version FROM schema_version")).await?;
+    match newest.map(|row| row.try_get::<Option<String>>("", "version")).transpose()?.flatten().as_deref() {
+        Some("1") => {}
+        Some(version) => return Ok(Some(format!("version {version} of the original's schema is not known"))),
+        None => return Ok(Some("it has no version".to_owned())),
+    }
+    for table in TABLES {
+        match found.get(table.name) {
+            None => return Ok(Some(format!("it has no table {}", table.name))),
+            Some(declared) if *declared == plain(table.create) => {}
+            Some(_) => {
+                let columns = columns(db, table).await?;
+                let other = (columns != table.columns).then(|| other_columns(table, &columns));
+                return Ok(Some(
+                    other.unwrap_or_else(|| format!("table {} is not declared as the original did", table.name)),
+                ));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// A declaration without comments, and with one blank where there is any.
+fn plain(sql: &str) -> String {
+    let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+    let words = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ").to_ascii_lowercase();
+    words.replace(" (", "(").replace("( ", "(").replace(" )", ")")
 }
 
 /// The way back from [`adopt`]: gives a database at step 1 the original's own `schema_version`, so

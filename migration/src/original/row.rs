@@ -95,6 +95,13 @@ impl Row {
         self.text(column)?.map(parse).transpose()
     }
 
+    /// What is wrong with texts that were no UTF-8: the reader has put a mark in the place of what it cannot read.
+    pub(super) fn not_utf8(&self, table: &OriginalTable) -> Option<String> {
+        let is_marked = |column: &&str| self.get(column).as_str().is_some_and(|text| text.contains('\u{fffd}'));
+        let columns: Vec<_> = table.columns.iter().copied().filter(|column| is_marked(column)).collect();
+        (!columns.is_empty()).then(|| format!("{} is not all UTF-8: U+FFFD stands for the rest", columns.join(", ")))
+    }
+
     /// This row with the values of `original` in the columns that nobody has changed since it was
     /// carried over; `carried` is what `original` itself gives when it is carried over and back.
     pub(crate) fn restored(mut self, original: &Self, carried: &Self) -> Self {
@@ -120,6 +127,11 @@ impl Problems {
         })
     }
 
+    /// Some more.
+    pub(crate) fn extend(&mut self, problems: impl IntoIterator<Item = String>) {
+        self.0.extend(problems);
+    }
+
     /// One more.
     pub(crate) fn add(&mut self, problem: impl Into<String>) {
         self.0.push(problem.into());
@@ -142,13 +154,22 @@ impl Reader {
     /// Reads `table` where it now stands under the name `from`, each row with `extra` columns of
     /// name and expression.
     pub(crate) fn new(table: &OriginalTable, from: &str, extra: &[(&str, &str)]) -> Self {
+        // JSON has neither binary values nor an infinite number
         let value = |column: &str| {
-            format!("'{column}', CASE typeof({column}) WHEN 'blob' THEN json_array(hex({column})) ELSE {column} END")
+            format!(
+                "'{column}', CASE WHEN typeof({column}) = 'blob' THEN json_array(hex({column})) \
+                 WHEN typeof({column}) = 'real' AND abs({column}) > 1.7976931348623157e308 THEN CAST({column} AS TEXT) \
+                 ELSE {column} END"
+            )
         };
         let columns = table.columns.iter().map(|column| value(column));
         let extra = extra.iter().map(|(name, expression)| format!("'{name}', {expression}"));
         let object = columns.chain(extra).collect::<Vec<_>>().join(", ");
-        Self { select: format!("SELECT json_object({object}) AS content FROM {from}"), key: table.key, after: None }
+        Self {
+            select: format!("SELECT CAST(json_object({object}) AS BLOB) AS content FROM {from}"),
+            key: table.key,
+            after: None,
+        }
     }
 
     /// The next rows; none when all were read.
@@ -160,8 +181,10 @@ impl Reader {
         let found = db.query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await?;
         let mut chunk = Vec::with_capacity(found.len());
         for row in found {
-            let content: String = row.try_get("", "content")?;
-            let content = serde_json::from_str(&content).map_err(|error| DbErr::Json(error.to_string()))?;
+            // SQLite takes any bytes for a text
+            let content: Vec<u8> = row.try_get("", "content")?;
+            let content = serde_json::from_str(&String::from_utf8_lossy(&content))
+                .map_err(|error| DbErr::Json(error.to_string()))?;
             chunk.push(Row::from_json(content)?);
         }
         if let Some(last) = chunk.last() {

@@ -5,19 +5,43 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, SubsecRoun
 /// Stands for an instant that the original did not know and that we must have.
 pub(crate) const UNKNOWN: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
+/// An instant as somebody wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// With an offset.
+    Exact(DateTime<Utc>),
+    /// Without: what a clock showed, in a zone that the text does not tell.
+    Wall {
+        /// What it showed.
+        at: NaiveDateTime,
+        /// Whether it is in the form of `CURRENT_TIMESTAMP` (a blank, whole seconds), which is UTC. The
+        /// original's driver wrote local whole seconds in the same form.
+        is_bare: bool,
+    },
+}
+
 /// Reads an instant in any form that the original's code wrote or read: a blank or a `T` between day
-/// and time, any fraction or none, an offset or none. Without one it is taken as UTC.
-pub(crate) fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
+/// and time, any fraction or none, an offset or none.
+pub(crate) fn read_instant(text: &str) -> Option<Written> {
     const FORMS: [&str; 4] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
     let text = text.trim();
-    let naive = |text: &str| FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    let at = DateTime::parse_from_rfc3339(text)
-        .map(|at| at.to_utc())
-        .ok()
-        .or_else(|| naive(text).map(|at| at.and_utc()))
-        .or_else(|| parse_date(text).map(|day| day.and_time(NaiveTime::MIN).and_utc()))?;
     // PostgreSQL keeps microseconds, and other years have no sortable text
-    (1..=9998).contains(&at.year()).then(|| at.trunc_subsecs(6))
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        let at = at.to_utc();
+        return (1..=9998).contains(&at.year()).then(|| Written::Exact(at.trunc_subsecs(6)));
+    }
+    let naive = FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    let at = naive.or_else(|| parse_date(text).map(|day| day.and_time(NaiveTime::MIN)))?;
+    let is_bare = text.len() == "2025-09-09 09:18:12".len() && text.contains(' ');
+    (1..=9998).contains(&at.year()).then(|| Written::Wall { at: at.trunc_subsecs(6), is_bare })
+}
+
+/// Reads an instant as [`read_instant`]; without an offset it is taken as UTC.
+pub(crate) fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
+    read_instant(text).map(|written| match written {
+        Written::Exact(at) => at,
+        Written::Wall { at, .. } => at.and_utc(),
+    })
 }
 
 /// Reads a day in the one form in which equal days are equal texts.

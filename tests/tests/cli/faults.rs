@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::bench::{Bench, Ended, alter, connect, program};
 
 /// Commands that need a database.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 22] = [
     &["stats"],
     &["check"],
     &["leaderboard"],
@@ -22,6 +22,9 @@ const COMMANDS: [&[&str]; 19] = [
     &["user", "time-zone", "1", "UTC"],
     &["export", "questions"],
     &["export", "user", "1"],
+    &["export", "original", "old.db"],
+    &["questions", "show", "1"],
+    &["questions", "review"],
     &["achievements", "list"],
     &["achievements", "retire", "hot_streak", "--yes"],
     &["calendar"],

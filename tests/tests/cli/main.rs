@@ -1,5 +1,6 @@
 //! `trivia-db` from outside: what it prints, how it ends, what it leaves behind.
 
+mod adopt;
 mod bench;
 mod challenges;
 mod commands;
@@ -8,6 +9,7 @@ mod games;
 mod import;
 mod people;
 mod places;
+mod questions;
 mod recover;
 mod rules;
 #[path = "../s3_server/mod.rs"]

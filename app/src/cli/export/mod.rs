@@ -1,6 +1,7 @@
 //! `export`: data for other programs.
 
 pub(super) mod file;
+mod original;
 mod questions;
 mod user;
 
@@ -16,6 +17,8 @@ pub(super) enum Command {
     Questions(Target),
     /// Everything that is stored about a person, as one JSON document
     User(user::Args),
+    /// A database that the original system can use: the way back
+    Original(original::Args),
 }
 
 /// Where an export goes.
@@ -33,5 +36,6 @@ pub(super) async fn run(app: &App, command: &Command, output: &mut Output) -> Co
     match command {
         Command::Questions(target) => questions::run(app, target, output).await,
         Command::User(args) => user::run(app, args, output).await,
+        Command::Original(args) => original::run(app, args, output).await,
     }
 }

@@ -1,4 +1,4 @@
-//! The damaged files as they were found: copied before anything looks at them, with their digests.
+//! The files of a database as they were found: copied before anything looks at them, with their digests.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,7 +10,7 @@ use super::super::files::{Scratch, create_dir, create_new, failed, measure, sync
 use super::super::swap::{COMPANIONS, beside, refuse_if_locked};
 
 /// Directory of the copies, inside that of the backups. Retention never looks into it.
-const FORENSICS: &str = "forensics";
+pub(super) const FORENSICS: &str = "forensics";
 const DRAFT: &str = ".tmp-";
 /// What `sha256sum -c` reads.
 const CHECKSUMS: &str = "SHA256SUMS";
@@ -19,7 +19,7 @@ const QUARANTINE: &str = "quarantine.jsonl";
 
 /// Copies of a database and of what SQLite keeps beside it. Dropping them leaves nothing.
 #[derive(Debug)]
-pub(super) struct Frozen {
+pub(in crate::backup) struct Frozen {
     draft: Scratch,
     root: PathBuf,
     seal: Seal,
@@ -27,7 +27,7 @@ pub(super) struct Frozen {
 
 /// What the files of a database were like when they were copied.
 #[derive(Debug)]
-pub(super) struct Seal {
+pub(in crate::backup) struct Seal {
     live: PathBuf,
     files: Vec<Sealed>,
 }
@@ -42,10 +42,9 @@ struct Sealed {
 }
 
 impl Frozen {
-    /// Copies the files of a database that nobody has open.
-    pub(super) fn take(live: &Path, backups: &Path) -> StoreResult<Self> {
+    /// Copies the files of a database that nobody has open into a directory of their own in `root`.
+    pub(in crate::backup) fn take(live: &Path, root: PathBuf) -> StoreResult<Self> {
         refuse_if_locked(live)?;
-        let root = backups.join(FORENSICS);
         create_dir(&root)?;
         let mut number = 1_u32;
         let draft = loop {
@@ -89,7 +88,7 @@ impl Frozen {
     }
 
     /// Copies once more what SQLite needs, to be worked on.
-    pub(super) fn copy_to(&self, target: &Path) -> StoreResult<()> {
+    pub(in crate::backup) fn copy_to(&self, target: &Path) -> StoreResult<()> {
         // -shm is made anew from the log
         for suffix in ["", "-wal", "-journal"] {
             let target = beside(target, suffix);
@@ -101,7 +100,7 @@ impl Frozen {
     }
 
     /// Keeps the copies for good; returns their directory, and what was copied.
-    pub(super) fn publish(self, stamp: &str) -> StoreResult<(PathBuf, Seal)> {
+    pub(in crate::backup) fn publish(self, stamp: &str) -> StoreResult<(PathBuf, Seal)> {
         let names = (1_u32..).map(|number| match number {
             1 => self.root.join(stamp),
             number => self.root.join(format!("{stamp}-{number}")),
@@ -115,7 +114,7 @@ impl Frozen {
 
 impl Seal {
     /// `Busy` when somebody uses the database, or has used it since it was copied.
-    pub(super) fn refuse_if_changed(&self) -> StoreResult<()> {
+    pub(in crate::backup) fn refuse_if_changed(&self) -> StoreResult<()> {
         refuse_if_locked(&self.live)?;
         for suffix in [""].into_iter().chain(COMPANIONS) {
             let path = beside(&self.live, suffix);

@@ -10,7 +10,7 @@
 //!
 //! Nothing is ever deleted. A crash before the rename leaves the damaged database, after it the result.
 
-mod forensics;
+pub(super) mod forensics;
 mod ledgers;
 mod merge;
 mod pages;
@@ -29,13 +29,13 @@ use trivia_domain::model::{BackupId, BackupInfo, BackupKind, RecoveredTable, Rec
 use trivia_domain::ports::{CheckOutcome, Clock, MaintenancePort, RecoveryService};
 use trivia_domain::{StoreError, StoreResult};
 
-use self::forensics::{Frozen, Seal};
+use self::forensics::{FORENSICS, Frozen, Seal};
 use self::merge::{Merged, Target, number, settle_derived};
 use self::pages::Report;
 use self::quarantine::Quarantine;
 use self::salvage::salvage;
 use self::tables::{MERGED, Shape, describe, quoted};
-use super::copy::{close, connect_live, lines};
+use super::copy::{close, connect_live, fold_log, lines};
 use super::files::{Scratch, blocking, failed};
 use super::restore::{copy_exactly, latest};
 use super::swap::{Held, STAGED, claim, exchange, keep_owner, resolve, set_aside, settle, undo_half_a_swap};
@@ -98,7 +98,7 @@ impl SqliteRecovery {
             if !dry_run {
                 undo_half_a_swap(&live)?;
             }
-            let frozen = Frozen::take(&live, &backups)?;
+            let frozen = Frozen::take(&live, backups.join(FORENSICS))?;
             let staged = claim(&live)?;
             frozen.copy_to(&staged.file(TRIED))?;
             Ok((live, frozen, staged))
@@ -254,7 +254,7 @@ impl SqliteRecovery {
         if !self.check(&copy).await?.is_empty() {
             return Ok(false);
         }
-        self.leave_no_log(&copy).await?;
+        fold_log(&copy).await?;
         let target = staged.file(STAGED);
         blocking(move || fs::rename(&copy, &target).map_err(failed(&target))).await?;
         Ok(true)
@@ -314,7 +314,7 @@ impl SqliteRecovery {
         let folded = folded.await;
         let closed = database.close().await;
         folded.and(closed)?;
-        self.leave_no_log(&copy).await?;
+        fold_log(&copy).await?;
         let connection = connect_live(&copy, self.backups.options.busy_timeout).await?;
         let counted = async {
             for table in &mut made.tables {
@@ -410,13 +410,6 @@ impl SqliteRecovery {
         }
         settle_derived(target.connection, now).await?;
         target.lost_at_the_end(holes).await
-    }
-
-    /// Folds the log of a copy into its file.
-    async fn leave_no_log(&self, copy: &Path) -> StoreResult<()> {
-        let connection = connect_live(copy, self.backups.options.busy_timeout).await?;
-        let folded = connection.execute_unprepared("PRAGMA journal_mode = DELETE").await.during(ACTION);
-        close(connection, folded).await.map(drop)
     }
 
     /// Sets the damaged file aside and puts the result in its place; returns where the damaged one is.
