@@ -83,9 +83,9 @@ impl App {
     /// The same with another database. Backups that nobody has chosen a place for are beside it.
     pub(crate) fn with_database_file(&self, file: &Path) -> Self {
         let mut other = self.clone();
-        if self.backup_dir == self.database_path().with_file_name(BACKUPS) {
-            other.backup_dir = file.with_file_name(BACKUPS);
-            other.options.backup_dir = Some(other.backup_dir.clone());
+        if self.backups.dir == self.database_path().with_file_name(BACKUPS) {
+            other.backups.dir = file.with_file_name(BACKUPS);
+            other.options.backups = Some(other.backups.clone());
         }
         other.options.url = DatabaseUrl::of_file(file);
         other

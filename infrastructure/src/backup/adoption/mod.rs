@@ -15,7 +15,7 @@ mod source;
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, FromQueryResult, Statement};
@@ -26,11 +26,11 @@ use trivia_migration::original::{self, TakenOver};
 use uuid::Uuid;
 
 use self::source::Source;
-use super::{BackupOptions, SqliteBackups};
 use super::copy::{close, connect_live, fold_log};
 use super::files::{Scratch, blocking, failed, sync_dir};
 use super::restore::latest;
 use super::swap::{COMPANIONS, Held, STAGED, beside, claim, exchange, keep_owner, resolve, settle};
+use super::{BackupOptions, SqliteBackups};
 use crate::database::{Database, DatabaseOptions, DatabaseUrl};
 use crate::error::During;
 use crate::random::SystemRandom;
