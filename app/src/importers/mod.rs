@@ -4,8 +4,8 @@
 //! limit of its own). Each record in it ends as accepted (perhaps with fixes), duplicate, contradiction or
 //! rejected; nothing is dropped without a line in the report.
 //!
-//! To add a format: write a file with a `fits` for the first bytes of a file and a [`Parser`] that
-//! fills [`Draft`](draft::Draft)s, then name it in [`Format`] and its two `match`es.
+//! To add a format: write a file with a `fits` for the first bytes of a file and a `Parser` that
+//! fills `Draft`s, then name it in [`Format`] and its two `match`es.
 
 mod aiken;
 mod columns;

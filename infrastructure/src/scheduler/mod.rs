@@ -87,6 +87,7 @@ pub struct TaskStatus {
 /// Two schedulers on one database do no harm, but work twice: hold a [`SchedulerLock`].
 ///
 /// ```no_run
+/// # use std::path::PathBuf;
 /// # use std::sync::Arc;
 /// # use tokio::sync::watch;
 /// # use trivia_infrastructure::{
@@ -98,7 +99,7 @@ pub struct TaskStatus {
 /// let ports = SchedulerPorts {
 ///     store: Arc::new(database.clone()),
 ///     maintenance: Arc::new(database.clone()),
-///     backups: Arc::new(SqliteBackups::attached(&database, "data/backups".into())),
+///     backups: Arc::new(SqliteBackups::attached(&database, PathBuf::from("data/backups"))),
 ///     recovery: None,
 ///     clock: Arc::new(SystemClock),
 /// };
