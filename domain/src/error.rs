@@ -59,11 +59,13 @@ pub enum StoreError {
         /// What the system said.
         reason: String,
     },
-    /// No space is left.
-    #[error("no space left for {what}")]
+    /// The disk is full, or a quota or a limit is reached.
+    #[error("no space left for {what}: {reason}")]
     DiskFull {
         /// File or directory.
         what: String,
+        /// What is used up, with bytes where they are known.
+        reason: String,
     },
     /// The database has another schema than this program.
     #[error("{what} is incompatible: {reason}")]
@@ -214,7 +216,7 @@ impl StoreError {
             Self::Busy { .. } => "stop the other process or try again in a moment; nothing was changed",
             Self::Corrupt { .. } => "do not write to it; stop what uses it and run `trivia-db recover`",
             Self::ReadOnly { .. } => "give this user write permission, or choose another place",
-            Self::DiskFull { .. } => "free some space and try again; nothing was changed",
+            Self::DiskFull { .. } => "free some space or raise the limit, and try again; nothing was changed",
             Self::Incompatible { .. } => "use a program of the matching version, or run `migrate up`",
             Self::NoKey { .. } => {
                 "set backup_identity_file to the file with the AGE-SECRET-KEY of one of its recipients"

@@ -14,11 +14,17 @@ impl<T> During<T> for Result<T, DbErr> {
     }
 }
 
+/// What is said of a full disk before anybody has looked at it.
+pub(crate) const FULL: &str = "the disk is full";
+
 /// Turns an ORM error about `what` into the port's.
 pub(crate) fn translate(error: DbErr, what: &str) -> StoreError {
     let what = what.to_owned();
     if matches!(&error, DbErr::ConnectionAcquire(_)) {
         return StoreError::Busy { what };
+    }
+    if let Some(reason) = shortage(&error) {
+        return StoreError::DiskFull { what, reason };
     }
     let Some(code) = sqlite_code(&error) else {
         return StoreError::backend(what, error);
@@ -28,7 +34,7 @@ pub(crate) fn translate(error: DbErr, what: &str) -> StoreError {
         5 | 6 => StoreError::Busy { what },
         8 | 14 | 23 => StoreError::ReadOnly { what, reason: error.to_string() },
         11 | 26 => StoreError::Corrupt { what, reason: error.to_string() },
-        13 => StoreError::DiskFull { what },
+        13 => StoreError::DiskFull { what, reason: FULL.to_owned() },
         _ => StoreError::backend(what, error),
     }
 }
@@ -36,6 +42,11 @@ pub(crate) fn translate(error: DbErr, what: &str) -> StoreError {
 /// Whether trying again may help: only a busy database, never a damaged or full one.
 pub(crate) fn is_busy(error: &DbErr) -> bool {
     sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+/// Whether the connection can only read.
+pub(crate) fn is_read_only(error: &DbErr) -> bool {
+    sqlite_code(error).is_some_and(|code| code & 0xff == 8)
 }
 
 /// Whether the data refuse a statement: a key, a check, a reference.
@@ -57,16 +68,58 @@ pub(crate) fn is_damage(error: &StoreError) -> bool {
     }
 }
 
+/// Whether SQLite says that the disk is full.
+pub(crate) fn is_full(error: &DbErr) -> bool {
+    sqlite_code(error).is_some_and(|code| code & 0xff == 13)
+}
+
+/// Whether a write to the disk failed. SQLite says only of a full disk what it was.
+pub(crate) fn is_unwritten(error: &DbErr) -> bool {
+    // writing, syncing, syncing a directory, cutting, making the index of the log and enlarging it
+    const WRITES: [i32; 6] = [778, 1034, 1290, 1546, 4618, 4874];
+    is_full(error) || sqlite_code(error).is_some_and(|code| WRITES.contains(&code))
+}
+
+/// Whether a failed commit has certainly left nothing behind: its last page, which makes it count, was not written.
+pub(crate) fn is_uncommitted(error: &DbErr) -> bool {
+    // 778 is a failed write; when what comes after it fails (a sync, the index of the log), the outcome is open
+    is_full(error) || sqlite_code(error) == Some(778)
+}
+
+/// The same error, which says what is used up.
+pub(crate) fn with_shortage(kind: std::io::ErrorKind, reason: String) -> DbErr {
+    let error = sqlx::Error::Io(std::io::Error::new(kind, reason));
+    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
+}
+
+/// What is used up, by [`with_shortage`].
+fn shortage(error: &DbErr) -> Option<String> {
+    match driver(error)? {
+        sqlx::Error::Io(error) if is_shortage(error.kind()) => Some(error.to_string()),
+        _ => None,
+    }
+}
+
+/// The system's errors for want of space.
+pub(crate) const fn is_shortage(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(kind, StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 /// SQLite's extended result code.
 fn sqlite_code(error: &DbErr) -> Option<i32> {
-    let (DbErr::Conn(RuntimeErr::SqlxError(inner))
-    | DbErr::Exec(RuntimeErr::SqlxError(inner))
-    | DbErr::Query(RuntimeErr::SqlxError(inner))) = error
-    else {
-        return None;
-    };
-    match inner.as_ref() {
+    match driver(error)? {
         sqlx::Error::Database(database) => database.code()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The driver's error below the ORM's.
+fn driver(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(inner))
+        | DbErr::Exec(RuntimeErr::SqlxError(inner))
+        | DbErr::Query(RuntimeErr::SqlxError(inner)) => Some(inner.as_ref()),
         _ => None,
     }
 }
@@ -82,7 +135,7 @@ pub(crate) fn repeat(error: &StoreError) -> StoreError {
         StoreError::Busy { what } => StoreError::Busy { what: what.clone() },
         StoreError::Corrupt { what, reason } => StoreError::Corrupt { what: what.clone(), reason: reason.clone() },
         StoreError::ReadOnly { what, reason } => StoreError::ReadOnly { what: what.clone(), reason: reason.clone() },
-        StoreError::DiskFull { what } => StoreError::DiskFull { what: what.clone() },
+        StoreError::DiskFull { what, reason } => StoreError::DiskFull { what: what.clone(), reason: reason.clone() },
         StoreError::OutcomeUnknown { reason } => StoreError::OutcomeUnknown { reason: reason.clone() },
         other => StoreError::backend("a batch of moves", other.to_string()),
     }

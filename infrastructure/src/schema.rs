@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use trivia_domain::{StoreError, StoreResult};
 use trivia_migration::{Migrator, MigratorTrait};
 
-use crate::database::{DatabaseOptions, connect_existing, connect_or_create};
-use crate::error::{During, translate};
+use crate::database::{DatabaseOptions, connect_existing, connect_or_create, translated};
+use crate::error::During;
 use crate::repository::projection;
 
 /// Which migrations a database has.
@@ -41,7 +41,9 @@ pub async fn status(options: &DatabaseOptions) -> StoreResult<SchemaStatus> {
 pub async fn up(options: &DatabaseOptions, steps: Option<u32>) -> StoreResult<Vec<String>> {
     let connection = connect_or_create(options).await?;
     let applied = change(&connection, options, async |status| {
-        Migrator::up(&connection, steps).await.map_err(|error| translate(error, &name(options)))?;
+        if let Err(error) = Migrator::up(&connection, steps).await {
+            return Err(translated(error, options.url.path()).await);
+        }
         let now = read(&connection, options).await?;
         Ok(now.applied.into_iter().skip(status.applied.len()).collect())
     })
@@ -60,7 +62,9 @@ pub async fn down(options: &DatabaseOptions, steps: u32) -> StoreResult<Vec<Stri
             // an earlier schema cannot say whose facts wait
             projection::catch_up_alone(&connection).await?;
         }
-        Migrator::down(&connection, Some(steps)).await.map_err(|error| translate(error, &name(options)))?;
+        if let Err(error) = Migrator::down(&connection, Some(steps)).await {
+            return Err(translated(error, options.url.path()).await);
+        }
         let now = read(&connection, options).await?;
         Ok(status.applied.into_iter().skip(now.applied.len()).rev().collect())
     })
@@ -75,7 +79,9 @@ pub async fn down(options: &DatabaseOptions, steps: u32) -> StoreResult<Vec<Stri
 pub async fn fresh(options: &DatabaseOptions) -> StoreResult<Vec<String>> {
     let connection = connect_or_create(options).await?;
     let applied = change(&connection, options, async |_| {
-        Migrator::fresh(&connection).await.map_err(|error| translate(error, &name(options)))?;
+        if let Err(error) = Migrator::fresh(&connection).await {
+            return Err(translated(error, options.url.path()).await);
+        }
         Ok(read(&connection, options).await?.applied)
     })
     .await;

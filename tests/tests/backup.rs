@@ -358,7 +358,10 @@ async fn l24_s21_a_full_disk_is_named_and_leaves_nothing_and_harms_no_earlier_ba
     assert!(Command::new("umount").arg(&mount).status().unwrap().success());
     first.unwrap();
     let error = second.unwrap_err();
-    assert!(matches!(&error, StoreError::DiskFull { what } if what.contains("backups")), "{error}");
+    assert!(
+        matches!(&error, StoreError::DiskFull { what, reason } if what.contains("backups") && reason.contains("bytes are free")),
+        "{error}"
+    );
     assert_eq!(names.len(), 3, "{names:?}");
     assert!(verification.unwrap().ok);
 }

@@ -29,6 +29,7 @@ mod verify;
 use std::sync::Arc;
 
 use clap::{ArgAction, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{SettingFlags, Settings};
@@ -152,6 +153,9 @@ impl Verdict {
 /// What every command returns.
 pub(crate) type CommandResult = Result<Verdict, Failure>;
 
+/// Sent when a file grows beyond the limit of its process: signal(7).
+const SIGXFSZ: i32 = 25;
+
 /// Runs a command line.
 pub(crate) fn run(cli: Cli, output: &mut Output) -> CommandResult {
     // needs no settings, so it works where they are wrong
@@ -173,6 +177,8 @@ pub(crate) fn run(cli: Cli, output: &mut Output) -> CommandResult {
         .build()
         .map_err(|error| Failure::because("cannot start the runtime", "look at the limits of this user", error))?;
     let result = runtime.block_on(async {
+        // the end of a limit on files is an error then, and not the end of the program
+        let _limit = signal(SignalKind::from_raw(SIGXFSZ));
         let handles_interrupts = matches!(cli.command, Command::Play(_)) || cli.command.is_server();
         tokio::select! {
             result = dispatch(&app, cli.command, output) => result,

@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, Runti
 use trivia_domain::{StoreError, StoreResult};
 
 use super::files::{corrupt, failed};
-use crate::database::keep_log;
+use crate::database::{explain, keep_log, translated};
 use crate::error::translate;
 
 /// Makes SQLite look at every cell of a page whenever it loads one.
@@ -58,7 +58,10 @@ pub(super) async fn close<T>(connection: DatabaseConnection, result: StoreResult
 pub(super) async fn fold_log(copy: &Path) -> StoreResult<()> {
     let connection = connect_live(copy, Duration::ZERO).await?;
     let folded = connection.execute_unprepared("PRAGMA journal_mode = DELETE").await;
-    let folded = folded.map(drop).map_err(|error| translate(error, &copy.display().to_string()));
+    let folded = match folded {
+        Ok(_) => Ok(()),
+        Err(error) => Err(translated(error, copy).await),
+    };
     close(connection, folded).await
 }
 
@@ -68,13 +71,14 @@ pub(super) async fn vacuum_into(source: &DatabaseConnection, name: &Path, target
         return Err(StoreError::invalid("backup directory", format!("{} is not UTF-8", target.display())));
     };
     let statement = Statement::from_sql_and_values(source.get_database_backend(), "VACUUM INTO ?", [file.into()]);
-    source.execute_raw(statement).await.map(drop).map_err(|error| {
-        // a full disk or a missing permission is that of the target: the source is only read
-        match translate(error, &name.display().to_string()) {
-            StoreError::DiskFull { .. } => StoreError::DiskFull { what: file.to_owned() },
-            StoreError::ReadOnly { reason, .. } => StoreError::ReadOnly { what: file.to_owned(), reason },
-            other => other,
-        }
+    let Err(error) = source.execute_raw(statement).await else { return Ok(()) };
+    // it leaves nothing to measure a limit on files by, but what it copies is as large
+    let error = explain(explain(error, target).await, name).await;
+    // a full disk or a missing permission is that of the target: the source is only read
+    Err(match translate(error, &name.display().to_string()) {
+        StoreError::DiskFull { reason, .. } => StoreError::DiskFull { what: file.to_owned(), reason },
+        StoreError::ReadOnly { reason, .. } => StoreError::ReadOnly { what: file.to_owned(), reason },
+        other => other,
     })
 }
 

@@ -10,6 +10,9 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use trivia_domain::{StoreError, StoreResult};
 
+use crate::database::left;
+use crate::error::is_shortage;
+
 /// An attempt that nobody has touched for so long is dead.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -26,9 +29,7 @@ pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> StoreError {
     move |error| {
         let what = path.display().to_string();
         match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                StoreError::DiskFull { what }
-            }
+            kind if is_shortage(kind) => StoreError::DiskFull { what, reason: format!("{error}; {}", left(path)) },
             ErrorKind::PermissionDenied
             | ErrorKind::ReadOnlyFilesystem
             | ErrorKind::NotADirectory

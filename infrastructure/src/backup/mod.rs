@@ -41,7 +41,7 @@ use self::files::{blocking, corrupt, failed, seal};
 use self::progress::{Shown, Silent, while_growing};
 use self::staging::{Draft, Staging};
 use self::verify::Found;
-use crate::database::{Core, Database, DatabaseOptions};
+use crate::database::{Core, Database, DatabaseOptions, explained};
 
 pub use self::adoption::SqliteAdoption;
 pub use self::codec::BackupRecipient;
@@ -322,7 +322,13 @@ impl BackupService for SqliteBackups {
     async fn restore(&self, id: &BackupId) -> StoreResult<RestoreReport> {
         let (backups, id, _shown) = (self.clone(), id.clone(), self.shown());
         // a task of its own: a caller who goes away must not leave the database closed
-        let done = tokio::spawn(async move { backups.bring_back(&id).await }).await;
+        let done = tokio::spawn(async move {
+            match backups.bring_back(&id).await {
+                Ok(report) => Ok(report),
+                Err(error) => Err(explained(error, backups.source()).await),
+            }
+        });
+        let done = done.await;
         done.unwrap_or_else(|error| Err(StoreError::backend("restoring", error)))
     }
 

@@ -1,6 +1,5 @@
 //! Putting a finished file in the place of the database: alone, in one rename, with the old one kept.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -13,7 +12,7 @@ use trivia_domain::{StoreError, StoreResult};
 use super::PAUSE;
 use super::copy::{close, connect_live, lines};
 use super::files::{Scratch, blocking, corrupt, create_dir, failed, sync_dir, sync_file};
-use crate::database::{HEAD, KEPT, forget_head, is_locked};
+use crate::database::{HEAD, KEPT, beside, forget_head, is_locked};
 use crate::error::{is_damage, translate};
 
 /// The copy, in a directory of its own.
@@ -143,13 +142,6 @@ pub(super) fn keep_owner(copy: &Path, live: &Path) {
     if let Err(error) = chown(copy, Some(model.uid()), Some(model.gid())) {
         tracing::warn!(path = %live.display(), %error, "the new file keeps the owner who made it");
     }
-}
-
-/// The name of what SQLite keeps beside a database.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// Keeps a database that cannot be read under another name, together with its log. Its own name

@@ -11,8 +11,9 @@ use sea_orm::sqlx::{self, Connection};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
 use trivia_domain::{StoreError, StoreResult};
 
+use super::space::translated;
 use super::{DatabaseOptions, Durability, keep_log};
-use crate::error::{During, translate};
+use crate::error::{During, is_shortage};
 
 /// Whether there is a file; a missing permission is an error, not a "no".
 pub(super) fn exists(path: &Path) -> StoreResult<bool> {
@@ -23,9 +24,13 @@ pub(super) fn exists(path: &Path) -> StoreResult<bool> {
 /// Makes the directory (0700) and the file (0600) when they are missing; SQLite passes the mode on
 /// to its `-wal` and `-shm` files.
 fn create_file(path: &Path) -> StoreResult<()> {
-    let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::StorageFull => StoreError::DiskFull { what: path.display().to_string() },
-        _ => StoreError::ReadOnly { what: path.display().to_string(), reason: error.to_string() },
+    let failed = |error: std::io::Error| {
+        let (what, reason) = (path.display().to_string(), error.to_string());
+        if is_shortage(error.kind()) {
+            StoreError::DiskFull { what, reason }
+        } else {
+            StoreError::ReadOnly { what, reason }
+        }
     };
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
@@ -101,9 +106,10 @@ pub(super) async fn connect(options: &DatabaseOptions, size: u32, access: Access
                 Access::AsItIs => sqlite,
             }
         });
-    sea_orm::Database::connect(connect)
-        .await
-        .map_err(|error| translate(error, &options.url.path().display().to_string()))
+    match sea_orm::Database::connect(connect).await {
+        Ok(connection) => Ok(connection),
+        Err(error) => Err(translated(error, options.url.path()).await),
+    }
 }
 
 /// Whether a connection may go back to the pool. SQLite ends a transaction by itself after some errors, such as

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex as StdMutex};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockReadGuard, RwLock};
 use trivia_domain::play::RuleBook;
 use trivia_domain::ports::{Clock, RandomSource};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::connect::{Access, connect, exists, verify_pragmas};
-use super::{DatabaseOptions, Durability, Head, Monitor, Watch, health, retry};
+use super::{DatabaseOptions, Durability, Head, Monitor, Watch, health, retry, space};
 use crate::error::{During, translate};
 use crate::read_model::ReadModel;
 use crate::repository::projection;
@@ -58,6 +58,14 @@ impl Core {
         }
     }
 
+    /// The result of a statement, whose error says what is used up when the disk is the cause.
+    pub(crate) async fn explained<T>(&self, result: Result<T, DbErr>) -> Result<T, DbErr> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(error) => Err(space::explain(error, self.options.url.path()).await),
+        }
+    }
+
     /// Lets the read model follow the database that is open now, and looks whether it has all commits that were noted.
     pub(crate) async fn follow(&self, pools: &Pools) -> StoreResult<()> {
         // without `full`, the last commits may go with the power
@@ -81,14 +89,17 @@ impl Core {
         {
             let writer = self.writer().await?;
             let vacuumed = retry::while_busy(&self.monitor, || writer.connection.execute_unprepared("VACUUM")).await;
-            vacuumed.map_err(|error| translate(error, &self.name()))?;
+            if let Err(error) = vacuumed {
+                return Err(space::translated(error, self.options.url.path()).await);
+            }
         }
         // readers of an earlier moment would keep the log: wait for those of this process
         let pools = self.pools.write().await;
         let writer = pools.as_ref().ok_or_else(|| self.closed())?.writer.lock().await;
         let emptied = writer
             .query_one_raw(Statement::from_string(writer.get_database_backend(), "PRAGMA wal_checkpoint(TRUNCATE)"));
-        let row = emptied.await.map_err(|error| translate(error, &self.name()))?.ok_or_else(busy)?;
+        let emptied = self.explained(emptied.await).await.map_err(|error| translate(error, &self.name()));
+        let row = emptied?.ok_or_else(busy)?;
         let is_busy: i64 = row.try_get("", "busy").during("emptying the log")?;
         if is_busy == 0 { Ok(()) } else { Err(busy()) }
     }
@@ -107,6 +118,16 @@ impl Core {
 pub(crate) struct WriterGuard {
     pub(crate) connection: OwnedMutexGuard<DatabaseConnection>,
     _pools: OwnedRwLockReadGuard<Option<Pools>>,
+}
+
+impl WriterGuard {
+    /// Closes the connection; the next statement opens another one.
+    pub(super) async fn renew(&self) {
+        let closed = async { self.connection.get_sqlite_connection_pool().acquire().await?.close().await };
+        if let Err(error) = closed.await {
+            tracing::debug!(%error, "the writer was not closed properly");
+        }
+    }
 }
 
 impl Pools {

@@ -197,7 +197,8 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn beside(database: &Path, suffix: &str) -> PathBuf {
+/// The name of what is kept beside a database.
+pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(suffix);
     PathBuf::from(path)

@@ -7,7 +7,7 @@ use trivia_domain::StoreResult;
 
 use super::core::{Core, Pools};
 use super::projector::settle;
-use super::transaction::{Needs, Timer, Transaction};
+use super::transaction::{Needs, Statements, Timer, Transaction};
 use super::writer::Job;
 use crate::error::During;
 use crate::read_model::{Effects, ReadModel, Whose};
@@ -96,7 +96,7 @@ impl Reading<'_> {
     pub(crate) fn connection(&self) -> DatabaseExecutor<'_> {
         match self {
             Self::Own { guard, .. } => DatabaseExecutor::Connection(guard),
-            Self::Joined(transaction) => DatabaseExecutor::Transaction(transaction),
+            Self::Joined(transaction) => DatabaseExecutor::Transaction(&transaction.inner),
         }
     }
 }
@@ -116,7 +116,7 @@ impl Deref for Snapshot<'_> {
     fn deref(&self) -> &DatabaseTransaction {
         match self {
             Self::Own { transaction, .. } => transaction,
-            Self::Joined(transaction) => transaction,
+            Self::Joined(transaction) => &transaction.inner,
         }
     }
 }
@@ -148,8 +148,8 @@ impl Writing<'_> {
 }
 
 impl Deref for Writing<'_> {
-    type Target = DatabaseTransaction;
-    fn deref(&self) -> &DatabaseTransaction {
+    type Target = Statements;
+    fn deref(&self) -> &Statements {
         match self {
             Self::Own(transaction) => transaction,
             Self::Joined(transaction) => transaction,

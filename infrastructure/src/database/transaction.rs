@@ -5,20 +5,24 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use async_trait::async_trait;
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
+};
 use trivia_domain::model::UserId;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::core::{Core, WriterGuard};
 use super::{head, retry};
-use crate::error::{During, translate};
+use crate::error::{During, is_read_only, is_uncommitted, translate};
 use crate::read_model::{Effects, Flight, Warm};
 use crate::repository::projection;
 
 /// The one transaction that may write at a time.
 pub(crate) struct Transaction {
     // dropped in this order: rolled back first, then the next caller may begin
-    inner: DatabaseTransaction,
+    statements: Statements,
     flight: Flight,
     effects: Mutex<Effects>,
     /// Its number among the commits, when it does something that somebody is told of.
@@ -58,14 +62,20 @@ impl Transaction {
     ) -> StoreResult<Self> {
         core.monitor.refuse_if_damaged()?;
         let guard = core.writer().await?;
-        let begun = retry::while_busy(&core.monitor, || guard.connection.begin_with_options(immediate())).await;
-        let begun = begun.map_err(|error| translate(error, &core.name()));
+        let attempt = || retry::while_busy(&core.monitor, || guard.connection.begin_with_options(immediate()));
+        let mut begun = attempt().await;
+        if begun.as_ref().is_err_and(is_read_only) {
+            // SQLite decides this when it opens the file and its log: it may be over
+            guard.renew().await;
+            begun = attempt().await;
+        }
+        let begun = core.explained(begun).await.map_err(|error| translate(error, &core.name()));
         core.monitor.observe(&begun, || core.clock.now());
         let begun = begun.inspect_err(|error| core.stop_if_damaged(error));
-        let (inner, flight) = (begun?, core.model.begin());
+        let (statements, flight) = (Statements { inner: begun?, core: Arc::clone(core) }, core.model.begin());
         let timer = Timer::start(core, what);
         let mut transaction =
-            Self { inner, flight, effects: Mutex::new(effects), number: AtomicI64::default(), guard, timer };
+            Self { statements, flight, effects: Mutex::new(effects), number: AtomicI64::default(), guard, timer };
         transaction.meet(needs).await.inspect_err(|error| core.stop_if_damaged(error))?;
         Ok(transaction)
     }
@@ -76,7 +86,7 @@ impl Transaction {
             return Ok(());
         }
         let Some(warm) = self.flight.warm() else {
-            projection::catch_up(&self.inner).await?;
+            projection::catch_up(&self.statements).await?;
             self.flight.caught_up();
             return Ok(());
         };
@@ -99,15 +109,15 @@ impl Transaction {
 
     async fn project_these(&mut self, ids: Vec<UserId>) -> StoreResult<()> {
         if let Some(warm) = self.flight.warm().filter(|_| !ids.is_empty()) {
-            projection::project(&self.timer.core, &self.inner, warm, &ids).await?;
+            projection::project(&self.timer.core, &self.statements, warm, &ids).await?;
             warm.projected(&ids);
         }
         Ok(())
     }
 
     /// The connection, and what the writer has at hand.
-    pub(crate) fn parts(&mut self) -> (&DatabaseTransaction, Option<&mut Warm>) {
-        (&self.inner, self.flight.warm())
+    pub(crate) fn parts(&mut self) -> (&Statements, Option<&mut Warm>) {
+        (&self.statements, self.flight.warm())
     }
 
     /// Whether what the writer has at hand will still be there for the next transaction.
@@ -127,16 +137,19 @@ impl Transaction {
 
     /// Counts it among the commits.
     pub(crate) async fn count(&self) -> StoreResult<()> {
-        let row = self.inner.query_one_raw(head::advance(&self.inner)).await.during("counting a commit")?;
+        let row = self.query_one_raw(head::advance(&self.statements)).await.during("counting a commit")?;
         row.map_or(Ok(()), |row| head::number(&row).map(|number| self.is_commit(number)))
     }
 
     pub(crate) async fn commit(self) -> StoreResult<()> {
-        let Self { inner, flight, effects, number, guard, timer } = self;
+        let Self { statements, flight, effects, number, guard, timer } = self;
         let core = Arc::clone(&timer.core);
-        let committed = inner.commit().await.map_err(|error| match translate(error, &core.name()) {
+        let committed = statements.inner.commit().await;
+        let is_certain = committed.as_ref().is_err_and(is_uncommitted);
+        let committed = core.explained(committed).await.map_err(|error| match translate(error, &core.name()) {
             // refused before anything was written
             busy @ StoreError::Busy { .. } => busy,
+            full @ StoreError::DiskFull { .. } if is_certain => full,
             other => {
                 core.stop_if_damaged(&other);
                 StoreError::OutcomeUnknown { reason: other.to_string() }
@@ -157,9 +170,38 @@ impl Transaction {
 }
 
 impl Deref for Transaction {
-    type Target = DatabaseTransaction;
-    fn deref(&self) -> &DatabaseTransaction {
-        &self.inner
+    type Target = Statements;
+    fn deref(&self) -> &Statements {
+        &self.statements
+    }
+}
+
+/// The statements of a transaction, whose errors say what is used up when the disk is the cause.
+pub(crate) struct Statements {
+    pub(super) inner: DatabaseTransaction,
+    core: Arc<Core>,
+}
+
+#[async_trait]
+impl ConnectionTrait for Statements {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.core.explained(self.inner.execute_raw(statement).await).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.core.explained(self.inner.execute_unprepared(sql).await).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.core.explained(self.inner.query_one_raw(statement).await).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.core.explained(self.inner.query_all_raw(statement).await).await
     }
 }
 

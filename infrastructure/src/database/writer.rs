@@ -235,6 +235,12 @@ mod tests {
         database.users().get(id(user)).await.unwrap().total_points.get()
     }
 
+    /// What SQLite does by itself when it may not write to the file or its log while it opens them.
+    async fn only_read(database: &Database) {
+        let writer = database.core().writer().await.unwrap();
+        writer.connection.execute_unprepared("PRAGMA query_only = ON").await.unwrap();
+    }
+
     /// Whose facts wait, by what is in the file.
     async fn waiting(database: &Database) -> bool {
         let reader = database.core().reader().await.unwrap();
@@ -262,11 +268,10 @@ mod tests {
         first.users().get_or_create(id(1)).await.unwrap();
         home.make(&first, home.award(1, 7)).await;
         let second = home.open().await;
-        let query_only = async |mode: &str| {
-            let writer = second.core().writer().await.unwrap();
-            writer.connection.execute_unprepared(&format!("PRAGMA query_only = {mode}")).await.unwrap();
-        };
-        query_only("ON").await;
+        only_read(&second).await;
+        // so that it cannot connect anew; what is open stays open
+        let (path, away) = (home.dir.path().join("trivia.db"), home.dir.path().join("away"));
+        std::fs::rename(&path, &away).unwrap();
         let standing = async || second.rankings().standing(Board::AllTime, id(1)).await.unwrap();
         assert_eq!(points(&second, 1).await, 0, "reads go on");
         // often enough for the board to be read into memory
@@ -274,10 +279,21 @@ mod tests {
             assert_eq!(standing().await, None);
             tokio::task::yield_now().await;
         }
-        query_only("OFF").await;
+        std::fs::rename(&away, &path).unwrap();
         assert_eq!(points(&second, 1).await, 7);
         assert_eq!(standing().await.map(|standing| standing.points.get()), Some(7));
         assert_eq!(second.verify().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn l28_a_writer_that_could_only_read_connects_anew() {
+        let home = Home::new().await;
+        let database = home.open().await;
+        database.users().get_or_create(id(1)).await.unwrap();
+        only_read(&database).await;
+        home.make(&database, home.award(1, 7)).await;
+        assert_eq!(points(&database, 1).await, 7);
+        assert_eq!(database.core().monitor.errors(), 0, "nobody noticed");
     }
 
     #[tokio::test]

@@ -119,7 +119,11 @@ impl Bench {
             if let Some(stop) = world.stop.take() {
                 stop.send(true).unwrap();
             }
-            if world.disk_is_full { Err(StoreError::DiskFull { what: "backups".to_owned() }) } else { Ok(backup(kind)) }
+            if world.disk_is_full {
+                Err(StoreError::DiskFull { what: "backups".to_owned(), reason: "a test".to_owned() })
+            } else {
+                Ok(backup(kind))
+            }
         });
         let world = self.world.clone();
         port.expect_prune().returning(move |policy| {

@@ -253,6 +253,19 @@ fn a_closed_pipe_is_no_error() {
     assert_eq!(status.code(), Some(0));
 }
 
+#[test]
+fn l28_a_limit_on_files_is_no_space_with_bytes() {
+    let bench = Bench::ready();
+    let bytes = fs::metadata(bench.path("data/trivia.db")).unwrap().len() + 64 * 1024;
+    let program = program(bench.dir.path());
+    let mut limited = Command::new("sh");
+    // blocks of 512 bytes
+    limited.arg("-c").arg(format!("ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512)).arg(program.get_program());
+    limited.args(["simulate", "--answers", "20000"]).current_dir(bench.dir.path());
+    Ended(limited.output().unwrap()).expect_error(1, &["no space left", "trivia.db", &format!("{bytes} bytes")]);
+    bench.run(["simulate", "--answers", "100"]).expect(0);
+}
+
 /// A small file system that is gone afterwards.
 struct SmallDisk<'a>(&'a Path);
 
@@ -305,7 +318,7 @@ fn l28_a_full_disk_is_an_error_that_heals() {
     let before = bench.json(["stats"])["rows"].clone();
     let filler = fill(&data, 128 * 1024);
     bench.run(["backup", "create"]).expect_error(1, &["no space left"]);
-    bench.run(["simulate", "--answers", "20000"]).expect_error(1, &["no space left"]);
+    bench.run(["simulate", "--answers", "20000"]).expect_error(1, &["no space left", "trivia.db", "bytes are free"]);
     bench.run(["check"]).expect(0);
     fs::remove_file(filler).unwrap();
     bench.run(["backup", "verify"]).expect(0);

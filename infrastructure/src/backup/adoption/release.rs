@@ -9,9 +9,10 @@ use trivia_migration::original;
 
 use super::super::copy::{close, connect_live, fold_log, vacuum_into};
 use super::super::files::{Scratch, blocking, create_new, failed, sync_dir};
-use super::super::swap::{COMPANIONS, STAGED, beside, claim, refuse_if_locked, resolve, settle};
+use super::super::swap::{COMPANIONS, STAGED, claim, refuse_if_locked, resolve, settle};
 use super::source::look;
 use super::{ForeignKeys, SqliteAdoption, appear, transfer};
+use crate::database::beside;
 use crate::error::During;
 use crate::schema;
 

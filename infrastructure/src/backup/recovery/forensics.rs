@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::super::files::{Scratch, create_dir, create_new, failed, measure, sync_dir, write_new};
-use super::super::swap::{COMPANIONS, beside, refuse_if_locked};
+use super::super::swap::{COMPANIONS, refuse_if_locked};
+use crate::database::beside;
 
 /// Directory of the copies, inside that of the backups. Retention never looks into it.
 pub(super) const FORENSICS: &str = "forensics";

@@ -40,7 +40,7 @@ use super::files::{Scratch, blocking, failed};
 use super::restore::{copy_exactly, latest};
 use super::swap::{Held, STAGED, claim, exchange, keep_owner, resolve, set_aside, settle, undo_half_a_swap};
 use super::{BackupOptions, SqliteBackups};
-use crate::database::{Database, DatabaseOptions, DatabaseUrl, HEAD, loss};
+use crate::database::{Database, DatabaseOptions, DatabaseUrl, HEAD, explained, loss};
 use crate::error::{During, is_damage, translate};
 use crate::random::SystemRandom;
 use crate::repository::erasing;
@@ -460,9 +460,13 @@ impl RecoveryService for SqliteRecovery {
         let done = tokio::spawn(async move {
             let _alone = recovery.backups.gate.write().await;
             let climb = recovery.climb(false);
-            let mut report = match &recovery.backups.core {
-                Some(core) => recovery.backups.while_closed(core, climb).await?,
-                None => climb.await?,
+            let climbed = match &recovery.backups.core {
+                Some(core) => recovery.backups.while_closed(core, climb).await,
+                None => climb.await,
+            };
+            let mut report = match climbed {
+                Ok(report) => report,
+                Err(error) => return Err(explained(error, recovery.backups.source()).await),
             };
             if report.source != RecoverySource::Nothing {
                 report.new_backup = recovery.first_backup().await;

@@ -49,10 +49,14 @@ fn limited(
     harms
 }
 
-/// An error of another kind does not name its cause, unless it at least names the file and what the system said.
-fn must_be(ended: &Ended, kinds: &[&str], harms: &mut Vec<Harm>) {
+/// What a full disk and the limits that work like one are told as.
+pub(crate) const NO_SPACE: [&str; 3] = ["disk_full", "outcome_unknown", "refused"];
+
+/// An error of another kind does not name its cause; and who has no space wants to know how many bytes there are.
+pub(crate) fn must_be(ended: &Ended, kinds: &[&str], harms: &mut Vec<Harm>) {
     let helps = |error: &Told| {
-        kinds.contains(&error.kind.as_str()) || (error.kind == "backend" && error.text.contains(DATABASE))
+        let counts = error.kind != "disk_full" || error.text.contains(" bytes ");
+        kinds.contains(&error.kind.as_str()) && counts
     };
     for error in ended.errors().filter(|error| !helps(error)) {
         harms.push(Harm::new(Kind::Manners, format!("{} is said to be {}", error.text, error.kind)));
@@ -82,11 +86,15 @@ impl Row for Full {
         if operation == Operation::Play {
             return Ran { cases: 1, harms: fills_while_played(lab, &disk, &dir, free), what };
         }
+        let mut named = Vec::new();
         let run = || {
             shrink(&disk, free);
-            Running::start(lab, &dir, &start(operation)).end()
+            let ended = Running::start(lab, &dir, &start(operation)).end();
+            must_be(&ended, &NO_SPACE, &mut named);
+            ended
         };
-        let harms = limited(lab, operation, &dir, run, || drop(disk.change("size=64m")));
+        let mut harms = limited(lab, operation, &dir, run, || drop(disk.change("size=64m")));
+        harms.extend(named);
         Ran { cases: 1, harms, what }
     }
 }
@@ -119,7 +127,7 @@ fn fills_while_played(lab: &Lab, disk: &Mount, dir: &Path, free: u64) -> Vec<Har
     });
     let took = grown.elapsed();
     let ended = child.kill();
-    must_be(&ended, &["disk_full", "outcome_unknown", "refused"], &mut harms);
+    must_be(&ended, &NO_SPACE, &mut harms);
     let could_not_open = ended.heard.iter().any(|(_, line)| matches!(line, Line::Healed));
     if !could_not_open && (!met || !healed || took > HEALING) {
         harms.push(Harm::new(Kind::Manners, format!("full: {met}, healed: {healed} after {took:?}")));
@@ -177,13 +185,15 @@ impl Row for SizeLimit {
         let blocks = 8 + case / OPERATIONS.len() as u64 * STEP_KB / 2;
         let what = format!("{} with files of at most {blocks} blocks", operation.name());
         let dir = lab.path("case");
+        let mut named = Vec::new();
         let run = || {
             let shell = Some(format!("trap '' XFSZ; ulimit -f {blocks}; exec"));
-            let mut ended = Running::start(lab, &dir, &Start { shell, ..start(operation) }).end();
-            ended.forgive();
+            let ended = Running::start(lab, &dir, &Start { shell, ..start(operation) }).end();
+            must_be(&ended, &NO_SPACE, &mut named);
             ended
         };
-        let harms = limited(lab, operation, &dir, run, || {});
+        let mut harms = limited(lab, operation, &dir, run, || {});
+        harms.extend(named);
         Ran { cases: 1, harms, what }
     }
 }

@@ -155,15 +155,6 @@ impl Driver<'_> {
                 let database = open(dir, *normal).await?;
                 database.users().list(Page::first(100)).await?;
                 self.disarm();
-                // SQLite may have got the log for reading only, and then keeps it so: the service must be started again
-                let made = play::make(&database, Request::award(SOMEBODY, &self.random)).await;
-                let database = match made {
-                    Err(StoreError::ReadOnly { .. }) => {
-                        database.close().await?;
-                        open(dir, *normal).await?
-                    }
-                    _ => database,
-                };
                 play::heal(&database, &self.random).await;
             }
             Operation::People => {

@@ -46,28 +46,28 @@ pub(crate) const MISSING: [(&str, &str); 4] = [
 ];
 
 /// What is known and no row fails for.
-pub(crate) const KNOWN: [&str; 4] = [
+pub(crate) const KNOWN: [&str; 3] = [
     "A read error is damage to SQLite, and damage stops all writing until a check finds none; the database checks by \
      itself when it meets damage.",
-    "A service that is started while its log cannot be opened for writing only reads until it is started again, also \
-     when that is over. Here the driven process opens the database again.",
     "A read error while a restore backs up the database sets it aside as damaged instead; one while retention looks \
      at backups keeps one more.",
-    "Only ENOSPC is told as a full disk when SQLite meets it; quota, a limit on files and a lock that is refused \
-     arrive as an error of the backend with the file and the cause.",
+    "When SQLite meets a quota or a limit on files, it says only that a write failed; whether one is used up is found \
+     out by a look at the limits and a write beside the file. Where it is not, as for an error that a test makes up, \
+     the error is one of the backend.",
 ];
 
 /// All points, as many as there are.
 const ALL: u64 = u64::MAX;
+const OWN_ERROR: &str = "its own error; works again";
 const OLD_OR_NEW: &str = "100 % of points: the old or the new state";
 
 /// Error numbers of Linux.
 const EIO: i32 = 5;
 const EACCES: i32 = 13;
-const EFBIG: i32 = 27;
-const ENOSPC: i32 = 28;
+pub(crate) const EFBIG: i32 = 27;
+pub(crate) const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
-const EDQUOT: i32 = 122;
+pub(crate) const EDQUOT: i32 = 122;
 
 pub(crate) fn matrix() -> Vec<Entry> {
     let kill = |calls| vec![Fault { calls, action: "kill", ..Fault::default() }];
@@ -126,11 +126,9 @@ fn around() -> Vec<Entry> {
             .cases(4, 1_000, 8),
         row("disk-full", "disk full at each step of 32 KB, then larger", "its own error; heals within 5 s", Full)
             .cases(8, ALL, 4),
-        row("read-only", "read-only file system", "its own error; works again", ReadOnly).cases(3, ALL, 1),
-        row("size-limit", "limit on the size of files at each step of 16 KB", "works again", SizeLimit)
-            .cases(6, ALL, 3),
-        row("permission", "directory, file or backups not writable", "its own error; works again", Permission)
-            .cases(6, ALL, 1),
+        row("read-only", "read-only file system", OWN_ERROR, ReadOnly).cases(3, ALL, 1),
+        row("size-limit", "limit on the size of files at each step of 16 KB", OWN_ERROR, SizeLimit).cases(6, ALL, 3),
+        row("permission", "directory, file or backups not writable", OWN_ERROR, Permission).cases(6, ALL, 1),
         row("rot", "flip in every byte of a backup, manifest and checksums", "100 % detected", Rot::new(false))
             .cases(300, ALL, 6),
         row("rot-cut", "backup, manifest or checksums cut at each block", "100 % detected", Rot::new(true))

@@ -13,8 +13,10 @@ use trivia_infrastructure::schema;
 
 use super::check::{Facts, Harm, Kind, Promises, check, facts, facts_of};
 use super::child::{Ended, Fault, Running, Start};
+use super::disk::{NO_SPACE, must_be};
 use super::drive::{BACKUPS, DATABASE, DOUBLE, KEPT, LEAVING, Operation, STEPS, backups, open, options, recovery};
 use super::lab::{Lab, Setting};
+use super::matrix::{EDQUOT, EFBIG, ENOSPC};
 use super::play::{SOMEBODY, player};
 use super::row::{Ran, Row, Total};
 
@@ -99,10 +101,15 @@ impl Row for Points {
         // it may not be there
         let _ = fs::remove_file(&trace);
         let (at, action) = (fault.at as usize, fault.action);
+        // what is over at once cannot be told from a broken disk
+        let lasts = fault.times > 1 && [EDQUOT, EFBIG, ENOSPC].contains(&fault.errno);
         let fault = Fault { trace: Some(trace.clone()), ..fault };
         let start = Start { normal: self.normal, ..start(operation) }.with(fault);
         let ended = Running::start(lab, &dir, &start).end();
         let mut harms = ended.tell(&mut promises);
+        if lasts {
+            must_be(&ended, &NO_SPACE, &mut harms);
+        }
         harms.extend(judge(lab, operation, &dir, &before, &mut promises, &ended));
         let text = fs::read_to_string(&trace).unwrap_or_default();
         // not every run makes as many calls: what was not reached does not count
