@@ -16,6 +16,8 @@ impl<T> During<T> for Result<T, DbErr> {
 
 /// What is said of a full disk before anybody has looked at it.
 pub(crate) const FULL: &str = "the disk is full";
+/// What is wrong with a file that was given up.
+pub(crate) const ENDLESS: &str = "reading it takes more work than a whole file of its size can";
 
 /// Turns an ORM error about `what` into the port's.
 pub(crate) fn translate(error: DbErr, what: &str) -> StoreError {
@@ -33,6 +35,8 @@ pub(crate) fn translate(error: DbErr, what: &str) -> StoreError {
     match code & 0xff {
         5 | 6 => StoreError::Busy { what },
         8 | 14 | 23 => StoreError::ReadOnly { what, reason: error.to_string() },
+        // only files of strangers are read with a limit
+        9 => StoreError::Corrupt { what, reason: ENDLESS.to_owned() },
         11 | 26 => StoreError::Corrupt { what, reason: error.to_string() },
         13 => StoreError::DiskFull { what, reason: FULL.to_owned() },
         _ => StoreError::backend(what, error),
@@ -61,9 +65,9 @@ pub(crate) fn is_damage(error: &StoreError) -> bool {
     match error {
         StoreError::Corrupt { .. } => true,
         // 1 is said of a header with an unknown format, and of tables that are not there
-        StoreError::Backend { source, .. } => {
-            source.downcast_ref::<DbErr>().and_then(sqlite_code).is_some_and(|code| matches!(code & 0xff, 1))
-        }
+        StoreError::Backend { source, .. } => source.downcast_ref().is_some_and(|error| {
+            is_undecodable(error) || sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 1))
+        }),
         _ => false,
     }
 }
@@ -104,6 +108,12 @@ fn shortage(error: &DbErr) -> Option<String> {
 pub(crate) const fn is_shortage(kind: std::io::ErrorKind) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(kind, StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// Whether a value is not of the kind that its column has, such as a text that is not UTF-8.
+pub(crate) fn is_undecodable(error: &DbErr) -> bool {
+    let DbErr::Query(RuntimeErr::SqlxError(inner)) = error else { return false };
+    matches!(inner.as_ref(), sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
 }
 
 /// SQLite's extended result code.

@@ -1,11 +1,15 @@
-//! `cargo xtask fuzz`: random bytes for every parser.
+//! `cargo xtask fuzz`: random bytes for every parser, and for the move from the original.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-/// Damaged copies of each file of the corpus where there is no fuzzer.
+/// Damaged copies of each file of the corpus of a parser where there is no fuzzer.
 const ROUNDS: u64 = 20_000;
+/// The same for a database, which takes as long as some hundred records.
+const DATABASES: u64 = 1_000;
+/// The target that reads databases; the others build without what it needs.
+const ADOPT: &str = "adopt";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -37,7 +41,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         command
     };
     if !fuzzer().arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success()) {
-        return without_fuzzer(&root);
+        return without_fuzzer(&root, &targets);
     }
     let seconds = if args.quick { 60 } else { args.seconds };
     for (target, number) in targets.iter().zip(1..) {
@@ -49,7 +53,11 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             return ExitCode::FAILURE;
         }
         let mut command = fuzzer();
-        command.args(["run", target]).arg(&found).arg(root.join("fuzz/corpus").join(target));
+        command.args(["run", target]);
+        if target == ADOPT {
+            command.args(["--features", "storage"]);
+        }
+        command.arg(&found).arg(root.join("fuzz/corpus").join(target));
         command.args(["--", "-max_len=65536", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]);
         command.arg(format!("-max_total_time={seconds}"));
         if !command.status().is_ok_and(|status| status.success()) {
@@ -76,13 +84,25 @@ fn targets(corpus: &Path, only: Option<&str>) -> Result<Vec<String>, String> {
     Err(format!("there is no target {only}\nhint: the targets are {}", names.join(", ")))
 }
 
-fn without_fuzzer(root: &Path) -> ExitCode {
+fn without_fuzzer(root: &Path, targets: &[String]) -> ExitCode {
     eprintln!(
         "there is no `cargo +nightly fuzz`: NO coverage-guided fuzzing. Instead each file of the corpus is read in \
-         {ROUNDS} damaged copies, always the same.\nhint: rustup toolchain install nightly && cargo install cargo-fuzz"
+         {ROUNDS} damaged copies ({DATABASES} of a database), always the same.\n\
+         hint: rustup toolchain install nightly && cargo install cargo-fuzz"
     );
-    let mut command = Command::new("cargo");
-    command.args(["test", "--locked", "--package", "trivia-app", "--lib", "hostile"]).current_dir(root);
-    command.env("TRIVIA_FUZZ_ROUNDS", ROUNDS.to_string());
-    if command.status().is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let parsers = ["--package", "trivia-app", "--lib", "hostile"];
+    let databases = ["--package", "trivia-tests", "--test", "hostile_originals"];
+    let tests = [
+        (targets.iter().any(|target| target != ADOPT), parsers, ROUNDS),
+        (targets.iter().any(|target| target == ADOPT), databases, DATABASES),
+    ];
+    for (_, test, rounds) in tests.iter().filter(|(is_asked_for, ..)| *is_asked_for) {
+        let mut command = Command::new("cargo");
+        command.args(["test", "--locked"]).args(test).current_dir(root);
+        command.env("TRIVIA_FUZZ_ROUNDS", rounds.to_string());
+        if !command.status().is_ok_and(|status| status.success()) {
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
 }

@@ -2,7 +2,8 @@
 //!
 //! `cargo xtask test` does all that a change must pass; CI runs exactly this. `cargo xtask bench` measures
 //! the library beside its peers and writes `docs/benchmarks.md`. `cargo xtask faults` injects faults and counts
-//! what is lost; a deep run writes `docs/reliability.md`. `cargo xtask fuzz` reads random bytes with every parser.
+//! what is lost; a deep run writes `docs/reliability.md`. `cargo xtask fuzz` reads random bytes with every parser,
+//! and as databases.
 
 mod bench;
 mod faults;
@@ -28,7 +29,7 @@ enum Task {
     Bench(bench::Args),
     /// Injects faults into the library and counts what is lost
     Faults(faults::Args),
-    /// Feeds every parser of question files with random bytes
+    /// Feeds every parser of question files, and the move from the original, with random bytes
     Fuzz(fuzz::Args),
 }
 

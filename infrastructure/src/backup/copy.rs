@@ -18,6 +18,9 @@ use crate::error::translate;
 /// Makes SQLite look at every cell of a page whenever it loads one.
 const CELL_SIZES: &str = "cell_size_check";
 
+/// Steps of SQLite between two looks at how many are left.
+const STRIDE: i32 = 1000;
+
 /// A connection to a database that others may use. The caller closes it.
 pub(super) async fn connect_live(path: &Path, busy_timeout: Duration) -> StoreResult<DatabaseConnection> {
     match fs::metadata(path) {
@@ -36,10 +39,14 @@ pub(super) async fn connect_live(path: &Path, busy_timeout: Duration) -> StoreRe
 /// Opens a file without reading it. SeaORM's own `connect` reads, and when that fails it closes the
 /// connection at some later time: nobody could tell then whether its locks are gone.
 async fn connect(path: &Path, options: SqliteConnectOptions) -> StoreResult<DatabaseConnection> {
+    open(path, options, SqlitePoolOptions::new()).await
+}
+
+async fn open(path: &Path, options: SqliteConnectOptions, pool: SqlitePoolOptions) -> StoreResult<DatabaseConnection> {
     let options =
         options.filename(path).create_if_missing(false).pragma("trusted_schema", "OFF").disable_statement_logging();
     // one and the same connection from beginning to end, however long it takes
-    let pool = SqlitePoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+    let pool = pool.max_connections(1).max_lifetime(None).idle_timeout(None);
     let pool = pool.test_before_acquire(false).connect_with(options).await;
     let pool = pool
         .map_err(|error| translate(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))), &path.display().to_string()))?;
@@ -91,6 +98,24 @@ pub(super) async fn connect_copy(path: &Path) -> StoreResult<DatabaseConnection>
 /// in random order.
 pub(super) async fn connect_whole(path: &Path) -> StoreResult<DatabaseConnection> {
     connect(path, unchanging().pragma("cache_size", "-64000")).await
+}
+
+/// A connection to a copy of our own of a file that a stranger wrote. Its statements may take this many steps of
+/// SQLite together; then it is `Corrupt`. The caller closes it.
+pub(super) async fn connect_foreign(path: &Path, write: bool, steps: u64) -> StoreResult<DatabaseConnection> {
+    let options = if write { SqliteConnectOptions::new() } else { unchanging() };
+    let pool = SqlitePoolOptions::new().after_connect(move |connection, _| {
+        Box::pin(async move {
+            // no statement before this one reads the schema, which may be endless itself
+            let mut left = steps / u64::from(STRIDE.unsigned_abs());
+            connection.lock_handle().await?.set_progress_handler(STRIDE, move || {
+                left = left.saturating_sub(1);
+                left > 0
+            });
+            Ok(())
+        })
+    });
+    open(path, options.pragma(CELL_SIZES, "ON"), pool).await
 }
 
 fn unchanging() -> SqliteConnectOptions {

@@ -22,7 +22,7 @@ pub(crate) use connect::{connect_existing, connect_or_create};
 pub(crate) use core::{Core, Pools};
 pub use handle::Database;
 pub(crate) use head::{Head, KEPT, SUFFIX as HEAD, advance, beside, forget as forget_head, keep_log, loss, number};
-pub(crate) use locks::is_locked;
+pub(crate) use locks::{is_locked, writer};
 pub(crate) use monitor::Monitor;
 pub use options::{DatabaseOptions, DatabaseUrl, Durability};
 pub(crate) use projector::settle;

@@ -9,8 +9,10 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use trivia_domain::{StoreError, StoreResult};
 
-use crate::database::DatabaseUrl;
+use crate::database::{DatabaseUrl, beside};
 
+/// Its file beside the database.
+const SUFFIX: &str = ".serve.lock";
 /// How often the lock is tried: somebody may just be looking whether it is taken.
 const TRIES: u32 = 10;
 /// Between two tries.
@@ -55,13 +57,7 @@ impl SchedulerLock {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;
                 }
-                Err(TryLockError::WouldBlock) => {
-                    let by = match Holder::read(&file).pid {
-                        Some(pid) => format!(", the lock of process {pid},"),
-                        None => String::new(),
-                    };
-                    return Err(StoreError::Busy { what: format!("{}{by}", path.display()) });
-                }
+                Err(TryLockError::WouldBlock) => return Err(busy(&path, Holder::read(&file))),
                 Err(TryLockError::Error(error)) => return Err(unusable(error)),
             }
         }
@@ -93,11 +89,27 @@ impl Holder {
 
 /// Who is the scheduler of a database; `None` when there is none.
 pub(crate) fn holder(database: &DatabaseUrl) -> Option<Holder> {
-    let file = File::open(lock_path(database.path()).ok()?).ok()?;
+    holder_of(&lock_path(database.path()).ok()?)
+}
+
+/// `Busy`, naming file and process, when a database has a scheduler, also one whose file is gone. `database` is the
+/// file itself and no link to it.
+pub(crate) fn refuse_if_served(database: &Path) -> StoreResult<()> {
+    let path = beside(database, SUFFIX);
+    holder_of(&path).map_or(Ok(()), |holder| Err(busy(&path, holder)))
+}
+
+fn holder_of(lock: &Path) -> Option<Holder> {
+    let file = File::open(lock).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(Holder::read(&file)),
         _ => None,
     }
+}
+
+fn busy(lock: &Path, holder: Holder) -> StoreError {
+    let by = holder.pid.map_or_else(String::new, |pid| format!(", the lock of process {pid},"));
+    StoreError::Busy { what: format!("{}{by}", lock.display()) }
 }
 
 /// The file to lock: the same for every path that leads to the database.
@@ -106,9 +118,7 @@ fn lock_path(database: &Path) -> StoreResult<PathBuf> {
         ErrorKind::NotFound => StoreError::missing("database", database.display()),
         _ => StoreError::ReadOnly { what: database.display().to_string(), reason: error.to_string() },
     })?;
-    let mut path = resolved.into_os_string();
-    path.push(".serve.lock");
-    Ok(path.into())
+    Ok(beside(&resolved, SUFFIX))
 }
 
 #[cfg(test)]

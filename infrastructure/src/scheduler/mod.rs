@@ -13,7 +13,7 @@ use trivia_domain::ports::{BackupService, CheckOutcome, Clock, MaintenancePort, 
 use trivia_domain::{Refusal, StoreError, StoreResult};
 
 pub use self::lock::SchedulerLock;
-pub(crate) use self::lock::{Holder, holder};
+pub(crate) use self::lock::{Holder, holder, refuse_if_served};
 
 /// Longest sleep: a clock that is set, or a machine that was suspended, is noticed after it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);

@@ -179,6 +179,13 @@ pub(crate) const GAME_SESSIONS: OriginalTable = OriginalTable {
 pub(crate) const TABLES: [&OriginalTable; 5] =
     [&USERS, &QUESTIONS, &USER_ACHIEVEMENTS, &WEEKLY_RANKINGS, &GAME_SESSIONS];
 
+/// What SQLite itself keeps in a database, as [`plain`] has it.
+const SQLITES: [&str; 3] = [
+    "create table sqlite_sequence(name,seq)",
+    "create table sqlite_stat1(tbl,idx,stat)",
+    "create table sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)",
+];
+
 const CREATE_VERSION_TABLE: &str = "CREATE TABLE schema_version (
     version INTEGER PRIMARY KEY,
     applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
@@ -304,12 +311,13 @@ pub fn tables() -> impl Iterator<Item = (&'static str, &'static str, &'static [&
 pub async fn objection(db: &impl ConnectionTrait) -> Result<Option<String>, DbErr> {
     let query = |sql: &str| Statement::from_string(DbBackend::Sqlite, sql);
     let (mut found, mut unknown) = (HashMap::new(), None);
-    let entries = "SELECT type, name, COALESCE(sql, '') AS sql FROM sqlite_schema WHERE type <> 'index'";
+    // with more than these one of them is unknown
+    let entries = "SELECT type, name, COALESCE(sql, '') AS sql FROM sqlite_schema WHERE type <> 'index' LIMIT 20";
     for entry in db.query_all_raw(query(entries)).await? {
         let (kind, name): (String, String) = (entry.try_get("", "type")?, entry.try_get("", "name")?);
         let declared = plain(&entry.try_get::<String>("", "sql")?);
-        // nothing of these is ever run or read
-        let is_sqlites = kind == "table" && name.starts_with("sqlite_");
+        // a column of another one may compute something whenever SQLite reads it
+        let is_sqlites = kind == "table" && SQLITES.contains(&declared.as_str());
         let is_known = kind == "table" && (name == VERSION_TABLE || TABLES.iter().any(|table| table.name == name));
         if is_known {
             found.insert(name, declared);
@@ -349,6 +357,22 @@ pub async fn objection(db: &impl ConnectionTrait) -> Result<Option<String>, DbEr
         }
     }
     Ok(None)
+}
+
+/// Drops the indexes that the original did not make: what they compute would be computed for every row.
+///
+/// # Errors
+/// What the database reports.
+pub async fn drop_other_indexes(db: &impl ConnectionTrait) -> Result<(), DbErr> {
+    let known: Vec<String> = TABLES.iter().flat_map(|table| table.indexes).map(|index| plain(index)).collect();
+    let indexes = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL";
+    for index in db.query_all_raw(Statement::from_string(DbBackend::Sqlite, indexes)).await? {
+        let (name, declared): (String, String) = (index.try_get("", "name")?, index.try_get("", "sql")?);
+        if !known.contains(&plain(&declared)) {
+            db.execute(Index::drop().name(name)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// A declaration without comments, and with one blank where there is any.

@@ -221,6 +221,30 @@ fn a_second_server_is_refused_and_everything_else_is_not() {
 }
 
 #[tokio::test]
+async fn nobody_moves_in_under_a_server() {
+    let bench = Bench::ready();
+    let mut server = Server::start(&bench);
+    server.wait_for("forget_sessions");
+    bench.write("old.db", "");
+    let version = "INSERT INTO schema_version VALUES (1, NULL)";
+    alter(&bench.path("old.db"), &format!("{}{version}", include_str!("../migrations/original_schema.sql"))).await;
+    let held = format!("trivia.db.serve.lock, the lock of process {}, is busy", server.pid());
+    let words = [&held[..], "nothing was changed"];
+    // somebody has moved its database away
+    fs::rename(bench.path(DATABASE), bench.path("away.db")).unwrap();
+    bench.run(["adopt", "old.db"]).expect_error(1, &words);
+    fs::copy(bench.path("old.db"), bench.path(DATABASE)).unwrap();
+    let before = fs::read(bench.path(DATABASE)).unwrap();
+    bench.run(["adopt", DATABASE, "--in-place"]).expect_error(1, &words);
+    assert!(fs::read(bench.path(DATABASE)).unwrap() == before, "the file was changed");
+
+    fs::rename(bench.path("away.db"), bench.path(DATABASE)).unwrap();
+    server.signal("TERM");
+    assert_eq!(server.end().0, Some(0));
+    bench.run(["adopt", "old.db", "--database-url", "sqlite://new.db"]).expect(0);
+}
+
+#[tokio::test]
 async fn l26_after_kill_9_the_next_start_makes_up_what_was_missed() {
     let bench = Bench::ready();
     let mut server = Server::start(&bench);

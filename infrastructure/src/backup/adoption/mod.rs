@@ -12,6 +12,8 @@
 mod archive;
 mod release;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -25,7 +27,7 @@ use trivia_domain::{StoreError, StoreResult};
 use trivia_migration::original::{self, TakenOver};
 use uuid::Uuid;
 
-use self::source::Source;
+use self::source::{Source, refuse_if_open};
 use super::copy::{close, connect_live, fold_log};
 use super::files::{Scratch, blocking, failed, sync_dir};
 use super::restore::latest;
@@ -34,6 +36,7 @@ use super::{BackupOptions, SqliteBackups};
 use crate::database::{Database, DatabaseOptions, DatabaseUrl, beside};
 use crate::error::During;
 use crate::random::SystemRandom;
+use crate::scheduler::refuse_if_served;
 use crate::schema;
 
 /// Directory of what was adopted in place, inside that of the backups. Retention never looks into it.
@@ -65,6 +68,7 @@ impl SqliteAdoption {
         let target = self.backups.source().to_owned();
         let (live, staged) = blocking(move || {
             let live = resolve(&target)?;
+            refuse_if_served(&live)?;
             refuse_existing(&live)?;
             let staged = claim(&live)?;
             Ok((live, staged))
@@ -94,6 +98,7 @@ impl SqliteAdoption {
         }
         let (live, staged) = blocking(move || {
             let live = resolve(&target)?;
+            refuse_if_served(&live)?;
             let staged = claim(&live)?;
             Ok((live, staged))
         })
@@ -103,7 +108,13 @@ impl SqliteAdoption {
         let mut report = self.make(&source, &staged, server).await?;
         let stamp = self.backups.stamp();
         let (kept, seal) = blocking(move || source.frozen.publish(&stamp)).await?;
-        blocking(move || seal.refuse_if_changed()).await?;
+        let path = live.clone();
+        blocking(move || {
+            refuse_if_served(&path)?;
+            refuse_if_open(&path)?;
+            seal.refuse_if_changed()
+        })
+        .await?;
         let Some(held) = Held::take(&live, self.backups.options.busy_timeout).await? else {
             return Err(StoreError::Busy { what: live.display().to_string() });
         };
@@ -135,7 +146,7 @@ impl SqliteAdoption {
         schema::up(&self.options(&copy), Some(2)).await?;
         let connection = connect_live(&copy, self.backups.options.busy_timeout).await?;
         let taken = transfer(&connection, &source.copy, ForeignKeys::Off, async || {
-            original::take_over(&connection, server).await.during(ACTION)
+            original::take_over(&connection, server).await.map_err(|error| source.refused(error))
         })
         .await;
         let taken = close(connection, taken).await?;

@@ -135,8 +135,9 @@ impl Seal {
 /// Opens a file of the database; `None` when there is none. Nobody in this process may have it open: closing
 /// it drops SQLite's locks.
 fn open(path: &Path) -> StoreResult<Option<File>> {
-    match File::open(path) {
-        Ok(file) if file.metadata().map_err(failed(path))?.is_file() => Ok(Some(file)),
+    // looked at first: opening a pipe waits for somebody who writes to it
+    match fs::metadata(path) {
+        Ok(seen) if seen.is_file() => File::open(path).map(Some).map_err(failed(path)),
         Ok(_) => Err(StoreError::ReadOnly { what: path.display().to_string(), reason: "it is no file".to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(path)(error)),

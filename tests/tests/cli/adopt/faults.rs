@@ -103,6 +103,21 @@ async fn a_file_in_use_is_refused() {
 }
 
 #[tokio::test]
+async fn a_file_that_somebody_has_open_and_leaves_alone_is_refused() {
+    let bench = Bench::empty();
+    let file = original(&bench, "old.db").await;
+    alter(&file, "PRAGMA journal_mode = DELETE").await;
+    let idle = connect(&file).await;
+    // without a log nobody has a lock between two transactions
+    idle.execute_unprepared("SELECT COUNT(*) FROM users").await.unwrap();
+    let id = format!("old.db, which process {} has open, is busy", std::process::id());
+    refused(&bench, "old.db", &[&id, "stop the original"]);
+    idle.close().await.unwrap();
+    bench.run(["adopt", "old.db"]).expect(0);
+    bench.run(["adopt", "old.db", "--in-place"]).expect(0);
+}
+
+#[tokio::test]
 async fn nothing_that_is_there_is_replaced() {
     let bench = Bench::ready();
     original(&bench, "old.db").await;

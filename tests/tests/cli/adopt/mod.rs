@@ -1,6 +1,7 @@
 //! Moving in from the replaced system, and back.
 
 mod faults;
+mod logs;
 mod sample;
 
 use std::collections::{BTreeMap, BTreeSet};
