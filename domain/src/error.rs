@@ -161,6 +161,12 @@ pub enum Refusal {
         /// How many were wanted.
         wanted: u64,
     },
+    /// The player has as many open reports as a player may have.
+    #[error("this player has {most} open reports; no more are taken until some are settled")]
+    TooManyReports {
+        /// How many a player may have.
+        most: u64,
+    },
 }
 
 impl StoreError {

@@ -33,9 +33,10 @@ use async_trait::async_trait;
 use crate::error::StoreResult;
 use crate::ports::{
     AchievementRepository, ChallengeRepository, ErasedWork, MockAchievementRepository, MockChallengeRepository,
-    MockPeoplePort, MockPlayPort, MockQuestionRepository, MockRankingRepository, MockRulesPort, MockSessionRepository,
-    MockUserRepository, PeoplePort, PlayPort, QuestionRepository, RankingRepository, Repositories, RulesPort,
-    SessionRepository, Store, UnitOfWork, UserRepository,
+    MockPackRepository, MockPeoplePort, MockPlayPort, MockQuestionRepository, MockRankingRepository,
+    MockReportRepository, MockRulesPort, MockSessionRepository, MockUserRepository, PackRepository, PeoplePort,
+    PlayPort, QuestionRepository, RankingRepository, ReportRepository, Repositories, RulesPort, SessionRepository,
+    Store, UnitOfWork, UserRepository,
 };
 
 /// A unit of work made of mocks: set expectations on its fields, then run a
@@ -46,6 +47,10 @@ pub struct MockUnitOfWork {
     pub users: MockUserRepository,
     /// Questions.
     pub questions: MockQuestionRepository,
+    /// Packs.
+    pub packs: MockPackRepository,
+    /// Reports about questions.
+    pub reports: MockReportRepository,
     /// Sessions.
     pub sessions: MockSessionRepository,
     /// Challenges.
@@ -76,6 +81,12 @@ impl Repositories for MockUnitOfWork {
     }
     fn questions(&self) -> &dyn QuestionRepository {
         &self.questions
+    }
+    fn packs(&self) -> &dyn PackRepository {
+        &self.packs
+    }
+    fn reports(&self) -> &dyn ReportRepository {
+        &self.reports
     }
     fn sessions(&self) -> &dyn SessionRepository {
         &self.sessions

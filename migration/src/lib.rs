@@ -29,6 +29,9 @@ mod m20261122_000009_erasures;
 mod m20261122_000010_unprojected;
 mod m20261122_000011_score_counts;
 mod m20261123_000012_commit_count;
+mod m20261123_000013_packs_and_tags;
+mod m20261123_000014_question_reports;
+mod m20261123_000015_language_groups;
 
 /// All steps in order; `schema_version` says which ones have run.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +53,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000010_unprojected::Migration),
             Box::new(m20261122_000011_score_counts::Migration),
             Box::new(m20261123_000012_commit_count::Migration),
+            Box::new(m20261123_000013_packs_and_tags::Migration),
+            Box::new(m20261123_000014_question_reports::Migration),
+            Box::new(m20261123_000015_language_groups::Migration),
         ]
     }
 

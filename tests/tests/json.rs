@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use trivia_domain::model::{
     AchievementDefinition, AchievementId, AdoptionReport, AnswerFact, BackupManifest, Badge, Board, Calendar,
     Challenge, ChallengeAttempt, ChallengeId, ChallengeKind, Closing, Cursor, DayKey, Difficulty, Fact, GameSession,
-    Given, InChallenge, LedgerEntry, OpeningBalance, OriginalBackup, OriginalExport, Period, PeriodScore,
-    PersonalRecord, Points, Receipt, RecoveryReport, Tally, TimeZone, UserAchievement, UserProfile, Weekday,
-    WeeklyRanking,
+    Given, InChallenge, Labels, LedgerEntry, OpeningBalance, OriginalBackup, OriginalExport, Pack, Period, PeriodScore,
+    PersonalRecord, Points, QuestionReport, Receipt, RecoveryReport, ReportReason, Tally, TimeZone, UserAchievement,
+    UserProfile, Weekday, WeeklyRanking,
 };
 use trivia_domain::play::{Catalog, Revision, RuleBook};
+use trivia_domain::ports::{ListedPack, QuestionFilter, ReportedQuestion};
 
 fn survives<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + Debug>(value: Value) -> T {
     let read: T = serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{value}: {error}"));
@@ -45,6 +46,13 @@ fn attempt() -> Value {
     json!({
         "user_id": "1", "challenge": {"kind": "weekly", "starts_on": "2026-03-01"}, "size": 5,
         "answers": [{"question_id": "7", "correct": true, "points": 90}], "completed_at": null,
+    })
+}
+
+fn report(settled: Value) -> Value {
+    json!({
+        "id": "3", "question_id": "7", "version": 2, "user_id": "1", "reason": "wrong_answer", "note": "It is a.",
+        "reported_at": AT, "settled": settled,
     })
 }
 
@@ -106,6 +114,15 @@ fn every_model_survives_json() {
         "ledger": {"facts": 3, "newest": AT},
         "packed": {"compression": "zstd", "encryption": "age", "bytes": 1, "sha256": "1"},
     }));
+    survives::<Labels>(json!({"tags": ["a b", "c#"], "packs": ["opentdb"]}));
+    survives::<Pack>(json!({"name": "p"}));
+    survives::<ListedPack>(json!({
+        "name": "p", "title": "t", "source": "s", "author": "a", "licence": "CC0-1.0", "attribution": "two\nlines",
+        "questions": 3,
+    }));
+    survives::<QuestionFilter>(json!({
+        "category": "A", "difficulty": "hard", "kind": "true_false", "tag": "a b", "pack": "p",
+    }));
     for given in [json!({"choice": 2}), json!({"truth": false}), json!({"text": "Pelé"})] {
         survives::<Given>(given);
     }
@@ -131,6 +148,7 @@ fn every_rule_survives_json() {
             {"definition": definition(), "retired_at": null},
         ],
         "calendar": {"zone": "America/New_York", "week_start": "sunday"},
+        "challenge_language": "pt-br",
     }));
     assert_eq!(book.catalog.definitions().count(), 1);
     survives::<RuleBook>(serde_json::to_value(RuleBook::default()).unwrap());
@@ -149,6 +167,22 @@ fn every_challenge_survives_json() {
     for badge in Badge::ALL {
         survives::<Badge>(json!(badge.to_string()));
     }
+}
+
+#[test]
+fn every_report_survives_json() {
+    for reason in ReportReason::ALL {
+        survives::<ReportReason>(json!(reason.to_string()));
+    }
+    for settled in [json!(null), json!({"outcome": "dismissed", "at": AT})] {
+        survives::<QuestionReport>(report(settled));
+    }
+    survives::<ReportedQuestion>(json!({
+        "question_id": "7", "open": 3, "reasons": {"unclear": 2, "other": 1}, "since": AT,
+    }));
+    let mut long = report(json!(null));
+    long["note"] = json!("x".repeat(501));
+    assert!(serde_json::from_value::<QuestionReport>(long).is_err());
 }
 
 #[test]
@@ -179,6 +213,7 @@ fn a_personal_record_survives_json() {
         "challenges": [attempt()],
         "sessions": [session()],
         "picks": ["7", "8"],
+        "reports": [report(json!(null)), report(json!({"outcome": "accepted", "at": AT}))],
         "originals": ["{}"],
         "exported_at": AT,
     }));

@@ -232,3 +232,24 @@ async fn l3_a_gap_in_the_ledger_is_damage() {
     let CheckOutcome::Bad { problems } = played.database.check().await else { panic!("the gap was not seen") };
     assert!(problems.iter().any(|problem| problem.contains("ledger of user 1")), "{problems:?}");
 }
+
+/// What leaves questions in no place, or in the place of another language, and what puts it right again.
+const GROUPS: [[&str; 2]; 5] = [
+    ["UPDATE question_groups SET size = size + 1", "UPDATE question_groups SET size = size - 1"],
+    ["UPDATE questions SET language = 'is' WHERE id = 3", "UPDATE questions SET language = 'en' WHERE id = 3"],
+    ["UPDATE questions SET ordinal = 77 WHERE id = 3", "UPDATE questions SET ordinal = 2 WHERE id = 3"],
+    ["UPDATE question_groups SET first_ordinal = 1", "UPDATE question_groups SET first_ordinal = 0"],
+    ["UPDATE question_groups SET language = 'de'", "UPDATE question_groups SET language = 'en'"],
+];
+
+#[tokio::test]
+async fn l18_questions_that_are_not_in_their_places_are_found() {
+    let played = Played::new().await;
+    for [wrong, right] in GROUPS {
+        played.change(wrong).await;
+        let CheckOutcome::Bad { problems } = played.database.check().await else { panic!("not seen: {wrong}") };
+        assert!(problems.iter().any(|problem| problem.starts_with("question_groups: Nature, ")), "{problems:?}");
+        played.change(right).await;
+        assert_eq!(played.database.check().await, CheckOutcome::Ok, "{right}");
+    }
+}

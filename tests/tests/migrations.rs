@@ -28,6 +28,9 @@ const ORIGINAL_ROWS: &str = include_str!("migrations/original_rows.sql");
 const ORIGINAL_ORPHANS: &str = include_str!("migrations/original_orphans.sql");
 const NEWEST_ROWS: &str = include_str!("migrations/newest_rows.sql");
 
+/// The step that goes down only when no facts wait to be projected.
+const UNPROJECTED: u32 = 10;
+
 /// A row: column and value in SQL's notation.
 type Row = BTreeMap<String, String>;
 /// All rows of all tables, in no order.
@@ -309,13 +312,13 @@ async fn a_full_database_of_ours_goes_down_to_the_original_and_up_again() {
         let empty: Vec<_> = rows(&db).await.into_iter().filter(|(_, found)| found.is_empty()).collect();
         assert!(empty.is_empty(), "no row in {empty:?}");
         let above = schema(&db).await;
-        Migrator::down(&db, Some(2)).await.unwrap();
+        Migrator::down(&db, Some(steps() - UNPROJECTED)).await.unwrap();
         let below = schema(&db).await;
         let refused = Migrator::down(&db, Some(1)).await.unwrap_err().to_string();
         assert!(refused.contains("trivia-db verify"), "{refused}");
         assert_eq!(schema(&db).await, below);
         db.execute_unprepared("DELETE FROM unprojected").await.unwrap();
-        for _ in 3..steps() {
+        for _ in 1..UNPROJECTED {
             Migrator::down(&db, Some(1)).await.unwrap();
             sound(&db).await;
         }
@@ -368,11 +371,56 @@ async fn a_full_database_of_ours_goes_down_to_the_original_and_up_again() {
 }
 
 #[tokio::test]
+async fn packs_and_tags_wait_in_quarantine_while_no_table_has_them() {
+    const LABELS: [&str; 3] = ["packs", "pack_questions", "question_tags"];
+    let directory = TempDir::new().unwrap();
+    let db = open(&directory.path().join("trivia.db"), true).await;
+    Migrator::up(&db, None).await.unwrap();
+    db.execute_unprepared(NEWEST_ROWS).await.unwrap();
+    let before = unordered(rows(&db).await);
+    let step = Migrator::migrations().iter().position(|step| step.name().ends_with("packs_and_tags")).unwrap();
+    let below = steps() - u32::try_from(step).unwrap();
+    Migrator::down(&db, Some(below)).await.unwrap();
+    assert!(LABELS.iter().all(|table| !rows_of(&before, table).is_empty()));
+    assert_eq!(
+        texts(
+            &db,
+            "SELECT concat_ws('|', source, source_id, content ->> 'author', content ->> 'questions') FROM quarantine \
+             WHERE source IN ('packs', 'question_tags') ORDER BY id"
+        )
+        .await,
+        [
+            "packs|empty|[]",
+            "packs|new|O'Brien|[7001,7003]",
+            "question_tags|b; ü|[7002]",
+            "question_tags|odd|[7001,7002]"
+        ]
+    );
+    // a question that is gone meanwhile takes its labels along
+    db.execute_unprepared(
+        "INSERT INTO quarantine (source, source_id, problem, content) VALUES \
+         ('question_tags', 'gone', '', '{\"questions\":[999999]}')",
+    )
+    .await
+    .unwrap();
+    Migrator::up(&db, None).await.unwrap();
+    sound(&db).await;
+    let after = unordered(rows(&db).await);
+    for table in LABELS.into_iter().chain(["quarantine"]) {
+        assert_eq!(rows_of(&after, table), rows_of(&before, table), "{table}");
+    }
+}
+
+fn rows_of<'a>(all: &'a BTreeMap<String, BTreeSet<Row>>, table: &str) -> &'a BTreeSet<Row> {
+    all.get(table).unwrap_or_else(|| panic!("no table {table}"))
+}
+
+#[tokio::test]
 async fn the_first_rules_are_those_of_the_program() {
     let directory = TempDir::new().unwrap();
     let db = open(&directory.path().join("trivia.db"), true).await;
     Migrator::up(&db, None).await.unwrap();
-    let RuleBook { catalog, calendar } = RuleBook::default();
+    let RuleBook { catalog, calendar, challenge_language } = RuleBook::default();
     let stored = query(&db, "SELECT * FROM achievement_definitions ORDER BY revision").await;
     assert_eq!(stored.len(), catalog.definitions().count());
     for (revision, (row, definition)) in (1_i64..).zip(stored.iter().zip(catalog.definitions())) {
@@ -387,9 +435,10 @@ async fn the_first_rules_are_those_of_the_program() {
         assert_eq!(found, serde_json::to_value(definition).unwrap());
     }
     assert_eq!(
-        texts(&db, "SELECT concat_ws('|', id, revision, zone, week_start) FROM rule_book").await,
+        texts(&db, "SELECT concat_ws('|', id, revision, zone, week_start, challenge_language) FROM rule_book").await,
         [format!("1|1|{}|{}", calendar.zone, calendar.week_start)]
     );
+    assert_eq!(challenge_language, None);
 }
 
 #[tokio::test]
@@ -398,6 +447,7 @@ async fn what_may_be_there_once_is_there_once() {
          question_version, difficulty, category, given, correct, rule_version, elapsed_us, challenge_kind, challenge_on, \
          challenge_size) SELECT user_id, seq + 100, randomblob(16), kind, at, day, points, total_points, streak, randomblob(16), \
          question_id, question_version, difficulty, category, given, correct, rule_version, elapsed_us,";
+    const REPORT: &str = "INSERT INTO question_reports VALUES (NULL, 7001, 1,";
     const SESSION: &str = "INSERT INTO game_sessions SELECT randomblob(16), channel_id, host_id,";
     let directory = TempDir::new().unwrap();
     let db = open(&directory.path().join("trivia.db"), true).await;
@@ -417,8 +467,12 @@ async fn what_may_be_there_once_is_there_once() {
         (format!("{SESSION} 'normal', '2026-11-02', {session}"), "challenge_on IS NULL"),
         (format!("{SESSION} 'daily', NULL, {session}"), "challenge_on IS NULL"),
         (format!("INSERT INTO achievement_definitions VALUES (21, {definition}, NULL)"), "achievement_id"),
-        ("INSERT INTO rule_book VALUES (2, 1, 'UTC', 'monday')".to_owned(), "failed: id"),
+        ("INSERT INTO rule_book VALUES (2, 1, 'UTC', 'monday', NULL)".to_owned(), "failed: id"),
         ("INSERT INTO challenge_questions VALUES ('weekly', '2026-11-02', 2, 7001, 2)".to_owned(), "question_id"),
+        (format!("{REPORT} 5001, 'other', NULL, '2026-11-03', NULL, NULL)"), "question_reports.user_id"),
+        (format!("{REPORT} 5003, 'other', NULL, '2026-11-03', NULL, NULL)"), "FOREIGN KEY"),
+        (format!("{REPORT} 5002, 'boring', NULL, '2026-11-03', NULL, NULL)"), "reason"),
+        (format!("{REPORT} 5002, 'other', NULL, '2026-11-03', 'accepted', NULL)"), "outcome IS NULL"),
         ("INSERT INTO challenge_questions VALUES ('weekly', '2026-11-09', 0, 7001, 2)".to_owned(), "FOREIGN KEY"),
     ] {
         let error = db.execute_unprepared(&refused).await.unwrap_err().to_string();
@@ -427,13 +481,73 @@ async fn what_may_be_there_once_is_there_once() {
     for allowed in [
         format!("{ANSWER} challenge_kind, '2026-11-09', challenge_size {challenge}"),
         format!("{ANSWER} NULL, NULL, NULL {normal}"),
+        format!("{REPORT} 5002, 'other', NULL, '2026-11-03', NULL, NULL)"),
         format!("INSERT INTO achievement_definitions VALUES (21, {definition}, '2026-11-02T09:00:00+00:00')"),
     ] {
         db.execute_unprepared(&allowed).await.unwrap();
     }
-    // attempts go with their player
+    // attempts and reports go with their player
     db.execute_unprepared("DELETE FROM users WHERE user_id = 5001").await.unwrap();
+    assert_eq!(number(&db, "SELECT count(*) FROM question_reports").await, 2);
     assert_eq!(number(&db, "SELECT count(*) FROM challenge_attempts").await, 1);
+}
+
+#[tokio::test]
+async fn languages_get_places_of_their_own_and_lose_them_again() {
+    const ORDINALS: &str = "SELECT concat_ws('|', id, language, coalesce(ordinal, '-')) FROM questions ORDER BY id";
+    const GROUPS: &str =
+        "SELECT concat_ws('|', category, language, first_ordinal, size) FROM question_groups ORDER BY 1";
+    let directory = TempDir::new().unwrap();
+    let db = open(&directory.path().join("trivia.db"), true).await;
+    Migrator::up(&db, Some(steps() - 1)).await.unwrap();
+    // places in no order of ids, one question is retired, one group has one language
+    for (id, category, language, ordinal) in [
+        (1, "Both", "is", "3"),
+        (2, "Both", "en", "0"),
+        (3, "Both", "en", "4"),
+        (4, "Both", "is", "1"),
+        (5, "Both", "de", "2"),
+        (6, "Both", "is", "NULL"),
+        (7, "One", "is", "1"),
+        (8, "One", "is", "0"),
+    ] {
+        let retired = if ordinal == "NULL" { "'2026-11-02T09:00:00+00:00'" } else { "NULL" };
+        let insert = format!(
+            "INSERT INTO questions VALUES ({id}, 1, x'0{id}', x'0{id}', '{language}', '{category}', 'easy', 'true_false', \
+             'So', 'true', NULL, NULL, NULL, NULL, {ordinal}, '2026-11-01T09:00:00+00:00', {retired})"
+        );
+        db.execute_unprepared(&insert).await.unwrap();
+    }
+    let sizes =
+        "INSERT INTO question_groups VALUES ('Both', 'easy', 'true_false', 5), ('One', 'easy', 'true_false', 2)";
+    db.execute_unprepared(sizes).await.unwrap();
+    Migrator::up(&db, None).await.unwrap();
+    let block = 1_i64 << 32;
+    let is = |place: i64| 2 * block + place;
+    let expected = [
+        format!("1|is|{}", is(1)),
+        format!("2|en|{block}"),
+        format!("3|en|{}", block + 1),
+        format!("4|is|{}", is(0)),
+        "5|de|0".to_owned(),
+        "6|is|-".to_owned(),
+        "7|is|1".to_owned(),
+        "8|is|0".to_owned(),
+    ];
+    assert_eq!(texts(&db, ORDINALS).await, expected);
+    let groups =
+        ["Both|de|0|1".into(), format!("Both|en|{block}|2"), format!("Both|is|{}|2", is(0)), "One|is|0|2".into()];
+    assert_eq!(texts(&db, GROUPS).await, groups);
+    sound(&db).await;
+    Migrator::down(&db, Some(1)).await.unwrap();
+    assert_eq!(
+        texts(&db, ORDINALS).await,
+        ["1|is|4", "2|en|1", "3|en|2", "4|is|3", "5|de|0", "6|is|-", "7|is|1", "8|is|0"]
+    );
+    let sizes = "SELECT concat_ws('|', category, size) FROM question_groups ORDER BY 1";
+    assert_eq!(texts(&db, sizes).await, ["Both|5", "One|2"]);
+    Migrator::up(&db, None).await.unwrap();
+    assert_eq!((texts(&db, ORDINALS).await, texts(&db, GROUPS).await), (expected.into(), groups.into()));
 }
 
 // ---- carrying rows over
@@ -1025,8 +1139,9 @@ async fn l29_a_full_disk_at_any_moment_leaves_the_old_or_the_new() {
             assert!(everything(&db).await == before, "step {step}, {failures} pages: something is left behind");
             failures += 1;
         }
-        // the first seven and the last one down only drop tables, that of sessions drops indexes first
-        let frees = (going_up..going_up + 7).contains(&step) || step + 2 >= 2 * going_up;
+        // those down to step 5 and the last one only drop tables, or make smaller ones; that of sessions drops
+        // indexes first
+        let frees = (going_up..going_up + steps() - 5).contains(&step) || step + 2 >= 2 * going_up;
         assert!(failures > 0 || frees, "step {step} needed no space");
         assert_ne!(applied(&db).await, before.2);
         sound(&db).await;

@@ -15,11 +15,11 @@ use trivia_domain::StoreError;
 use trivia_domain::memory::{ManualClock, SeededRandom};
 use trivia_domain::model::{
     AchievementId, BackupKind, ChallengeKind, ChannelId, GameSession, Given, IdempotencyKey, Points, QuestionContent,
-    UserId,
+    ReportNote, ReportOutcome, ReportReason, UserId,
 };
 use trivia_domain::ports::{
-    AnswerSubmission, AwardRequest, BackupService, Clock, GrantRequest, MaintenancePort, PickOwner, PickRequest,
-    PickScope, QuestionFilter, Repositories, StartChallenge, StartSession, Store, WhenExhausted,
+    AnswerSubmission, AwardRequest, BackupService, Clock, FileReport, GrantRequest, MaintenancePort, PickOwner,
+    PickRequest, PickScope, QuestionFilter, Repositories, StartChallenge, StartSession, Store, WhenExhausted,
 };
 use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, SqliteBackups, schema};
 
@@ -29,6 +29,9 @@ const PERSON: i64 = 723_456_789_012_345_678;
 const EARLIER: i64 = 623_456_789_012_345_678;
 /// Somebody else, who stays.
 const OTHER: i64 = 523_456_789_012_345_678;
+
+/// What the person wrote about a question.
+const NOTE: &str = "my aunt in Selfoss knows better";
 
 /// What a column has to do with a person.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -132,6 +135,21 @@ const COLUMNS: &[(&str, &[(&str, About)])] = &[
     ("commit_count", &[("id", Nobody), ("generation", Nobody), ("number", Nobody)]),
     ("maintenance_runs", &[("task", Nobody), ("ran_at", Nobody), ("ok", Nobody), ("detail", Nobody)]),
     ("merges", &[("user_id", Person), ("fingerprint", Internal), ("salt", Internal)]),
+    ("pack_questions", &[("pack_id", Nobody), ("question_id", Nobody)]),
+    // the author of questions is no player, and is named because the licence asks for it
+    (
+        "packs",
+        &[
+            ("id", Nobody),
+            ("name", Nobody),
+            ("title", Nobody),
+            ("source", Nobody),
+            ("author", Nobody),
+            ("licence", Nobody),
+            ("attribution", Nobody),
+            ("changed_at", Nobody),
+        ],
+    ),
     ("picks", &[("owner", Internal), ("owner_id", Person), ("question_id", Theirs), ("number", Internal)]),
     (
         "quarantine",
@@ -154,7 +172,32 @@ const COLUMNS: &[(&str, &[(&str, About)])] = &[
             ("opening_correct", Nobody),
         ],
     ),
-    ("question_groups", &[("category", Nobody), ("difficulty", Nobody), ("question_type", Nobody), ("size", Nobody)]),
+    (
+        "question_groups",
+        &[
+            ("category", Nobody),
+            ("difficulty", Nobody),
+            ("question_type", Nobody),
+            ("language", Nobody),
+            ("first_ordinal", Nobody),
+            ("size", Nobody),
+        ],
+    ),
+    (
+        "question_reports",
+        &[
+            ("id", Theirs),
+            ("question_id", Theirs),
+            ("version", Theirs),
+            ("user_id", Person),
+            ("reason", Theirs),
+            ("note", Theirs),
+            ("reported_at", Theirs),
+            ("outcome", Theirs),
+            ("settled_at", Theirs),
+        ],
+    ),
+    ("question_tags", &[("question_id", Nobody), ("tag", Nobody)]),
     (
         "question_versions",
         &[("question_id", Nobody), ("version", Nobody), ("content", Nobody), ("replaced_at", Nobody)],
@@ -193,7 +236,16 @@ const COLUMNS: &[(&str, &[(&str, About)])] = &[
             ("reached_at", Theirs),
         ],
     ),
-    ("rule_book", &[("id", Nobody), ("revision", Nobody), ("zone", Nobody), ("week_start", Nobody)]),
+    (
+        "rule_book",
+        &[
+            ("id", Nobody),
+            ("revision", Nobody),
+            ("zone", Nobody),
+            ("week_start", Nobody),
+            ("challenge_language", Nobody),
+        ],
+    ),
     ("schema_version", &[("version", Nobody), ("applied_at", Nobody)]),
     (
         "score_counts",
@@ -348,6 +400,16 @@ impl Home {
             let session = play.start_challenge(request).await.unwrap();
             self.play(session, person).await;
         }
+        for outcome in [Some(ReportOutcome::Dismissed), None] {
+            let (question_id, user_id) = (picked[0].id, id(person));
+            let note = Some(ReportNote::new(NOTE).unwrap());
+            let report = FileReport { question_id, version: 1, user_id, reason: ReportReason::Outdated, note };
+            self.database.reports().file(report).await.unwrap();
+            if let Some(outcome) = outcome {
+                self.clock.advance(TimeDelta::minutes(7));
+                self.database.reports().settle(question_id, outcome).await.unwrap();
+            }
+        }
         let (key, user_id) = (self.key(), id(person));
         let award = AwardRequest { key, user_id, points: Points::small(1_234), reason: "a distinct reason".to_owned() };
         play.award(award).await.unwrap();
@@ -391,7 +453,11 @@ fn id(user: i64) -> UserId {
 /// Files of a database that hold a number, as text or as SQLite and other programs store it.
 fn traces(database: &Path, number: i64) -> Vec<String> {
     let text = number.to_string();
-    let needles: [&[u8]; 3] = [text.as_bytes(), &number.to_be_bytes(), &number.to_le_bytes()];
+    holding(database, &[text.as_bytes(), &number.to_be_bytes(), &number.to_le_bytes()])
+}
+
+/// Files of a database that hold any of these bytes.
+fn holding(database: &Path, needles: &[&[u8]]) -> Vec<String> {
     let files = ["", "-wal", "-shm", "-journal"].map(|end| PathBuf::from(format!("{}{end}", database.display())));
     let has = |file: &PathBuf| {
         let content = fs::read(file).unwrap_or_default();
@@ -476,6 +542,7 @@ async fn l23_the_export_holds_everything_about_a_person() {
     }
     assert_eq!(record.facts.len() as u64, record.profile.last_seq);
     assert_eq!((record.sessions.len(), record.challenges.len(), record.picks.len()), (6, 2, 3));
+    assert_eq!(record.reports.len(), 2);
     assert_eq!(record.originals.len(), 2);
 }
 
@@ -486,8 +553,10 @@ async fn l23_an_erased_person_is_nowhere_in_the_file() {
     let counters = home.query("SELECT times_asked, times_correct FROM question_counters ORDER BY question_id").await;
     let counted = |rows: &[SqliteRow]| rows.iter().map(|row| (row.get(0), row.get(1))).collect::<Vec<(i64, i64)>>();
     assert!(!traces(&home.path(), PERSON).is_empty(), "there is something to erase");
+    assert!(!holding(&home.path(), &[NOTE.as_bytes()]).is_empty());
 
     home.database.people().erase(id(PERSON)).await.unwrap();
+    assert_eq!(holding(&home.path(), &[NOTE.as_bytes()]), Vec::<String>::new());
     assert_eq!(traces(&home.path(), PERSON), Vec::<String>::new());
     assert!(!traces(&home.path(), OTHER).is_empty(), "the test would see a number that is there");
     assert_eq!(home.database.users().get(id(OTHER)).await.unwrap(), other);

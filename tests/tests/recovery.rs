@@ -20,12 +20,14 @@ use tempfile::TempDir;
 use trivia_domain::StoreError;
 use trivia_domain::memory::{ManualClock, SeededRandom};
 use trivia_domain::model::{
-    BackupKind, Category, ChannelId, Difficulty, Given, IdempotencyKey, Points, QuestionBody, QuestionContent,
-    QuestionId, RecoveryReport, RecoverySource, TimeLimit, UserId,
+    BackupKind, Category, ChannelId, Difficulty, Given, IdempotencyKey, Labels, Language, Pack, PackName, PackPart,
+    Page, Points, QuestionBody, QuestionContent, QuestionId, RecoveryReport, RecoverySource, ReportNote, ReportOutcome,
+    ReportReason, TimeLimit, UserId,
 };
 use trivia_domain::ports::{
-    AddOutcome, AnswerSubmission, AwardRequest, BackupService, CheckOutcome, Clock, HealthStatus, MaintenancePort,
-    RandomSource, RecoveryService, Repositories, StartSession, Store,
+    AddOutcome, AnswerSubmission, AwardRequest, BackupService, CheckOutcome, Clock, FileReport, HealthStatus,
+    ListedPack, MaintenancePort, PickRequest, QuestionFilter, RandomSource, RecoveryService, ReportFilter,
+    Repositories, StartSession, Store,
 };
 use trivia_infrastructure::{
     Database, DatabaseOptions, DatabaseUrl, Durability, SqliteBackups, SqliteRecovery, SystemRandom, schema,
@@ -650,6 +652,48 @@ async fn players_who_became_one_stay_one() {
     assert_eq!(shares(&found, &wanted), (100.0, 100.0));
 }
 
+/// Says a licence of a pack, and labels questions.
+async fn label(store: &dyn Store, licence: &str, questions: std::ops::Range<i64>) {
+    let name: PackName = "quiz".parse().unwrap();
+    let pack = Pack::new(name.clone()).with(PackPart::Licence, licence).unwrap();
+    store.packs().put(pack).await.unwrap();
+    let labels =
+        |id: i64| Labels { tags: [format!("tag {}", id % 7).parse().unwrap()].into(), packs: [name.clone()].into() };
+    let labels = questions.map(|id| (QuestionId::new(id).unwrap(), labels(id)));
+    store.questions().label(labels.collect()).await.unwrap();
+}
+
+/// All that is known of packs, and all labels.
+async fn known(store: &dyn Store) -> (Vec<ListedPack>, BTreeMap<QuestionId, Labels>) {
+    let ids: Vec<_> = (1..=QUESTIONS as i64).map(|id| QuestionId::new(id).unwrap()).collect();
+    (store.packs().list().await.unwrap(), store.questions().labels(&ids).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packs_and_tags_are_rescued_as_they_were_last() {
+    for with_backup in [false, true] {
+        let (case, clock) = (Case::new(&MODEL.file, false), later());
+        let database = Database::open(options(&case.path()), clock.clone(), Arc::new(SystemRandom)).await.unwrap();
+        label(&database, "CC0-1.0", 1..60).await;
+        if with_backup {
+            SqliteBackups::attached(&database, case.backups()).create(BackupKind::Manual, "before").await.unwrap();
+        }
+        clock.advance(chrono::TimeDelta::seconds(1));
+        label(&database, "CC-BY-4.0", 30..120).await;
+        let wanted = known(&database).await;
+        database.close().await.unwrap();
+        assert_eq!((wanted.0[0].questions, wanted.1.len()), (119, 119));
+        let mut file = fs::read(case.path()).unwrap();
+        file[..100].fill(0);
+        fs::write(case.path(), file).unwrap();
+        let (report, _) = case.recover().await;
+        assert_eq!(report.source == RecoverySource::Backup, with_backup);
+        let database = case.open().await;
+        assert_eq!(known(&database).await, wanted, "backup {with_backup}");
+        database.close().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn l28_damage_that_is_met_stops_acknowledgements_until_it_is_gone() {
     let case = Case::new(&MODEL.file, true);
@@ -685,5 +729,52 @@ async fn l28_damage_that_is_met_stops_acknowledgements_until_it_is_gone() {
     database.play().award(award(3)).await.unwrap();
     assert_eq!(database.verify().await.unwrap(), []);
     assert!(database.health().await.checks.iter().all(|check| check.name != "damage"));
+    database.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_and_languages_are_rescued() {
+    let case = Case::new(&MODEL.file, true);
+    let database = case.open().await;
+    let icelandic: Language = "is".parse().unwrap();
+    let contents = (0..7).map(|number| {
+        let body = QuestionBody::TrueFalse { answer: true };
+        let category = Category::new("Saga").unwrap();
+        let content = QuestionContent::new(body, &format!("Er {number} tala?"), category, Difficulty::Easy).unwrap();
+        if number % 2 == 0 { content.with_language(icelandic.clone()) } else { content }
+    });
+    database.questions().add(contents.collect()).await.unwrap();
+    let question = |id| QuestionId::new(id).unwrap();
+    let report = async |database: &Database, user_id, question_id| {
+        let note = Some(ReportNote::new("It was otherwise.").unwrap());
+        let report = FileReport { question_id, version: 1, user_id, reason: ReportReason::Outdated, note };
+        database.reports().file(report).await.unwrap();
+    };
+    report(&database, user(1), question(1)).await;
+    report(&database, user(2), question(2)).await;
+    // the backup has both reports open; one is settled afterwards, and another one is made
+    SqliteBackups::attached(&database, case.backups()).create(BackupKind::Manual, "before it breaks").await.unwrap();
+    database.reports().settle(question(1), ReportOutcome::Accepted).await.unwrap();
+    report(&database, user(3), question(2)).await;
+    database.rules().set_challenge_language(Some(icelandic.clone())).await.unwrap();
+    let all = ReportFilter { question: None, settled: true };
+    let wanted = database.reports().list(&all, Page::first(9)).await.unwrap();
+    let groups = database.questions().groups().await.unwrap();
+    database.close().await.unwrap();
+    let mut file = fs::read(case.path()).unwrap();
+    file[..100].fill(0);
+    fs::write(case.path(), file).unwrap();
+    case.recover().await;
+
+    let database = case.open().await;
+    assert_eq!(database.reports().list(&all, Page::first(9)).await.unwrap(), wanted);
+    assert_eq!(wanted.iter().filter(|report| report.is_open()).count(), 2);
+    assert_eq!(database.questions().groups().await.unwrap(), groups);
+    assert_eq!(database.rules().rules().await.unwrap().challenge_language, Some(icelandic.clone()));
+    let filter = QuestionFilter { language: Some(icelandic.clone()), ..QuestionFilter::default() };
+    let request = PickRequest { filter, count: 4, exclude: Vec::new(), seed: 1, scope: None };
+    let picked = database.questions().pick(&request).await.unwrap();
+    assert!(picked.iter().all(|question| *question.content.language() == icelandic));
+    assert_eq!(database.check().await, CheckOutcome::Ok);
     database.close().await.unwrap();
 }

@@ -8,10 +8,11 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use trivia_app::importers::{
     Assumed, Columns, Counts, Diagnostic, Format, ImportError, ImportOptions, ImportReport, Level, Progress, import,
 };
-use trivia_domain::model::{Category, Language};
+use trivia_domain::model::{Category, Language, Pack, PackName};
 use trivia_domain::ports::Store;
 
 use super::export::file::NewFile;
+use super::packs::About;
 use super::{CommandResult, Verdict};
 use crate::error::Failure;
 use crate::output::{Column, Output, count, printable, wants_colours};
@@ -39,6 +40,11 @@ pub(super) struct Args {
     /// Language of questions in formats that cannot say it, such as is or pt-br
     #[arg(long, default_value = "en")]
     language: Language,
+    /// Note that the questions belong to this pack, also those that are there already
+    #[arg(long, value_name = "NAME")]
+    pack: Option<PackName>,
+    #[command(flatten)]
+    about: About,
     /// Write nothing unless every record is a question
     #[arg(long)]
     strict: bool,
@@ -77,6 +83,7 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
         return Err(rejected(&report, "correct the records, or name another format with --format"));
     }
     summary(&report, args.dry_run, output)?;
+    tell_packs(&report, args.pack.is_some(), output)?;
     output.report(&report)?;
     Ok(Verdict::Good)
 }
@@ -95,8 +102,13 @@ async fn load(store: &dyn Store, args: &Args, journal: Option<&NewFile>) -> Resu
         bar.set_position(bytes);
         bar.set_message(format!("{} records, {}/s", HumanCount(records), HumanCount(rate as u64)));
     };
-    let assumed =
-        Assumed { category: args.category.clone(), language: args.language.clone(), columns: args.columns.clone() };
+    let pack = args.pack.as_ref().map(|name| args.about.apply(Pack::new(name.clone()))).transpose()?;
+    let assumed = Assumed {
+        category: args.category.clone(),
+        language: args.language.clone(),
+        columns: args.columns.clone(),
+        pack,
+    };
     let options = ImportOptions {
         format: args.format,
         assumed,
@@ -177,6 +189,28 @@ fn summary(report: &ImportReport, dry_run: bool, output: &mut Output) -> Result<
         rows.push(row("total".to_owned(), "", &report.total));
     }
     output.table(&columns, rows)
+}
+
+/// Which packs have the questions, and what is known of sources whose files do not say it.
+fn tell_packs(report: &ImportReport, is_given: bool, output: &mut Output) -> Result<(), Failure> {
+    for (name, questions) in &report.packs {
+        let questions = usize::try_from(*questions).unwrap_or(usize::MAX);
+        writeln!(output, "In pack {name}: {}.", count(questions, "question"))?;
+    }
+    let published = [
+        (Format::OpenTdb, "Open Trivia Database", "opentdb", "https://opentdb.com"),
+        (Format::OpenTriviaQa, "OpenTriviaQA", "opentriviaqa", "https://github.com/uberspot/OpenTriviaQA"),
+    ];
+    for (format, title, name, source) in published {
+        if !is_given && report.files.iter().any(|file| file.format == format.as_str()) {
+            writeln!(
+                output,
+                "\n{title} publishes files of this form under CC-BY-SA-4.0, which asks for attribution. If these are such,\n\
+                 import them again with --pack {name} --licence CC-BY-SA-4.0 --title \"{title}\" --source {source}"
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// An import that wrote nothing, with the first place to look at.

@@ -1,8 +1,10 @@
 //! `init`: a database of the newest version with questions in it.
 
+use async_trait::async_trait;
 use serde::Serialize;
-use trivia_domain::model::{BackupInfo, BackupKind, Page, QuestionContent};
-use trivia_domain::ports::{AddOutcome, BackupService, QuestionFilter, Store};
+use trivia_domain::StoreResult;
+use trivia_domain::model::{BackupInfo, BackupKind, Labels, Page, QuestionContent};
+use trivia_domain::ports::{AddOutcome, BackupService, QuestionFilter, Store, UnitOfWork, Work, execute};
 
 use super::{CommandResult, Verdict};
 use crate::error::Failure;
@@ -73,8 +75,25 @@ pub(super) async fn import_pack(store: &dyn Store) -> Result<usize, Failure> {
     if !store.questions().list(&QuestionFilter::default(), Page::first(1)).await?.is_empty() {
         return Ok(0);
     }
-    let outcomes = store.questions().add(bundled()?).await?;
+    let outcomes = execute(store, &Bundled(bundled()?)).await?;
     Ok(outcomes.iter().filter(|outcome| !matches!(outcome, AddOutcome::Duplicate { .. })).count())
+}
+
+/// The bundled questions, in their pack.
+struct Bundled(Vec<QuestionContent>);
+
+#[async_trait]
+impl Work for Bundled {
+    type Output = Vec<AddOutcome>;
+
+    async fn run(&self, uow: &dyn UnitOfWork) -> StoreResult<Vec<AddOutcome>> {
+        let about = pack::about()?;
+        let labels = Labels { packs: [about.name().clone()].into(), ..Labels::default() };
+        uow.packs().put(about).await?;
+        let outcomes = uow.questions().add(self.0.clone()).await?;
+        uow.questions().label(outcomes.iter().map(|outcome| (outcome.question(), labels.clone())).collect()).await?;
+        Ok(outcomes)
+    }
 }
 
 /// The questions that come with the program.

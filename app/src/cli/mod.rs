@@ -4,6 +4,7 @@ mod achievements;
 mod adopt;
 mod backup;
 mod calendar;
+mod challenges;
 mod check;
 mod compact;
 mod completions;
@@ -14,6 +15,7 @@ mod import;
 mod init;
 mod leaderboard;
 mod migrate;
+mod packs;
 mod play;
 mod questions;
 mod rebuild;
@@ -87,9 +89,12 @@ enum Command {
     Adopt(adopt::Args),
     /// Add questions from files and folders
     Import(import::Args),
-    /// Show, review, retire and restore questions
+    /// List, show, tag, report, review, retire and restore questions
     #[command(subcommand)]
     Questions(questions::Command),
+    /// Show and describe where questions come from
+    #[command(subcommand)]
+    Packs(packs::Command),
     /// Write data to a file or to the terminal
     #[command(subcommand)]
     Export(export::Command),
@@ -103,6 +108,8 @@ enum Command {
     Achievements(achievements::Command),
     /// Show or set where days turn and weeks start
     Calendar(calendar::Args),
+    /// Show the present challenges, or set their language
+    Challenges(challenges::Args),
     /// Make, list, verify, restore and delete backups
     #[command(subcommand)]
     Backup(backup::Command),
@@ -207,11 +214,13 @@ async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandRe
         Command::Adopt(args) => adopt::run(app, &args, output).await,
         Command::Import(args) => import::run(app, &args, output).await,
         Command::Questions(command) => questions::run(app, &command, output).await,
+        Command::Packs(command) => packs::run(app, &command, output).await,
         Command::Export(command) => export::run(app, &command, output).await,
         Command::User(command) => user::run(app, &command, output).await,
         Command::Leaderboard(args) => leaderboard::run(app, &args, output).await,
         Command::Achievements(command) => achievements::run(app, &command, output).await,
         Command::Calendar(args) => calendar::run(app, &args, output).await,
+        Command::Challenges(args) => challenges::run(app, &args, output).await,
         Command::Backup(command) => backup::run(app, &command, output).await,
         Command::Check => check::run(app, output).await,
         Command::Verify => verify::run(app, output).await,

@@ -8,8 +8,8 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use trivia_domain::model::{
     AchievementCategory, AchievementDefinition, AchievementId, AchievementRule, BackupKind, Board, Calendar,
-    ChallengeKind, ChannelId, GameSession, Given, IdempotencyKey, Page, Points, QuestionContent, QuestionId,
-    SessionStatus, TimeLimit, UserId, Weekday,
+    ChallengeKind, ChannelId, GameSession, Given, IdempotencyKey, Labels, Pack, PackName, PackPart, Page, Points,
+    QuestionContent, QuestionId, SessionStatus, Tag, TimeLimit, UserId, Weekday,
 };
 use trivia_domain::ports::{
     AddOutcome, AnswerSubmission, AwardRequest, BackupService, CheckOutcome, GrantRequest, MaintenancePort,
@@ -65,6 +65,7 @@ async fn all(app: &App) -> Vec<Check> {
             Ok([
                 check("users", bench.users().await),
                 check("questions", bench.questions().await),
+                check("packs", bench.packs().await),
                 check("sessions", bench.sessions().await),
                 check("answers", bench.answers().await),
                 check("idempotency", bench.idempotency().await),
@@ -170,6 +171,22 @@ impl Bench<'_> {
         questions.restore(last).await?;
         expect(questions.get(last).await?.retired_at.is_none(), "a question cannot be put back")?;
         Ok("added once, picked by seed, retired, put back")
+    }
+
+    async fn packs(&self) -> Finding {
+        let pack = Pack::new(PackName::new("selftest")?).with(PackPart::Licence, "CC0-1.0")?;
+        self.store.packs().put(pack.clone()).await?;
+        let known = self.store.packs().get(pack.name()).await?;
+        expect(known == pack, "a pack does not read back as it was stored")?;
+        let one = self.store.questions().list(&QuestionFilter::default(), Page::first(1)).await?;
+        let tag: Tag = "selftest".parse()?;
+        let labels = Labels { tags: [tag.clone()].into(), packs: [pack.name().clone()].into() };
+        let labelled = one.iter().map(|question| (question.id, labels.clone())).collect();
+        self.store.questions().label(labelled).await?;
+        let filter = QuestionFilter { tag: Some(tag), pack: Some(pack.name().clone()), ..QuestionFilter::default() };
+        let request = PickRequest { filter, count: 1, exclude: Vec::new(), seed: 7, scope: None };
+        expect(self.store.questions().pick(&request).await? == one, "a question is not found by its tag and its pack")?;
+        Ok("a question is found by its tag and its pack")
     }
 
     async fn sessions(&self) -> Finding {

@@ -20,9 +20,12 @@ pub(super) fn tell(stats: &DatabaseStats, output: &mut Output) -> Result<(), Fai
     let moment = |at: Option<chrono::DateTime<chrono::Utc>>| {
         at.map_or_else(|| "never".to_owned(), |at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string())
     };
+    let pickable = stats.questions_by_language.iter().filter(|(_, size)| **size > 0);
+    let languages: Vec<_> = pickable.map(|(language, size)| format!("{language} {}", HumanCount(*size))).collect();
     let rows = [
         ("players", HumanCount(stats.users_count).to_string()),
         ("questions", HumanCount(stats.questions_count).to_string()),
+        ("questions to pick from", languages.join(", ")),
         ("facts in the ledger", HumanCount(stats.ledger_count).to_string()),
         ("sessions", HumanCount(stats.game_sessions_count).to_string()),
         ("unlocked achievements", HumanCount(stats.user_achievements_count).to_string()),

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use super::formulas;
+
 /// What a column holds. Columns of options, wrong options and variations may be there several times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -22,10 +24,16 @@ pub(super) enum Role {
     Points,
     /// Multiple choice, true or false, or typed.
     Kind,
+    /// Tags, perhaps several.
+    Tags,
+    /// Names of packs, perhaps several.
+    Packs,
+    /// Whether apostrophes stand before what a spreadsheet would calculate.
+    Formulas,
 }
 
 /// Names of columns in small letters without blanks and signs; the first is that of [`Columns`].
-const NAMES: [(Role, &[&str]); 11] = [
+const NAMES: [(Role, &[&str]); 14] = [
     (Role::Question, &["question", "questiontext", "text", "stem", "prompt", "q"]),
     (Role::Answer, &["answer", "correct", "correctanswer", "correctoption", "rightanswer", "right", "solution", "key"]),
     (Role::Option, &["option", "choice"]),
@@ -43,6 +51,9 @@ const NAMES: [(Role, &[&str]); 11] = [
     (Role::Explanation, &["explanation", "rationale", "comment", "feedback"]),
     (Role::Points, &["points", "score", "value"]),
     (Role::Kind, &["kind", "type", "questiontype"]),
+    (Role::Tags, &["tags", "tag"]),
+    (Role::Packs, &["packs", "pack"]),
+    (Role::Formulas, &[formulas::COLUMN.0]),
 ];
 
 impl Role {
@@ -61,7 +72,7 @@ impl Role {
         let counted = if number.len() < name.len() { number } else { letter };
         match known(counted)? {
             Self::Answer => Some(Self::Option),
-            role @ (Self::Option | Self::Wrong | Self::Variation) => Some(role),
+            role @ (Self::Option | Self::Wrong | Self::Variation | Self::Tags) => Some(role),
             _ => None,
         }
     }
@@ -186,6 +197,8 @@ mod tests {
             ("incorrect_answer_3", Some(Role::Wrong)),
             ("variation1", Some(Role::Variation)),
             ("Question 2", None),
+            ("Tag 2", Some(Role::Tags)),
+            ("Packs", Some(Role::Packs)),
             ("quality", None),
             ("", None),
             ("é", None),

@@ -1,10 +1,13 @@
 //! A question as a file has it, before it is known to be one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use trivia_domain::StoreResult;
-use trivia_domain::model::{Category, Difficulty, Language, Points, QuestionBody, QuestionContent, fold_identity};
+use trivia_domain::model::{
+    Category, Difficulty, Labels, Language, PackName, Points, QuestionBody, QuestionContent, QuestionKind, Tag,
+    fold_identity,
+};
 
 use super::{Fix, Parsed};
 
@@ -22,6 +25,14 @@ pub(super) struct Draft {
     /// Empty when there is none.
     pub(super) explanation: String,
     pub(super) points: Points,
+    /// What the file calls it: options `True` and `False` are no statement when it is a choice.
+    pub(super) kind: Option<QuestionKind>,
+    /// Tags, also several in one text.
+    pub(super) tags: Vec<String>,
+    /// Names of packs, also several in one text.
+    pub(super) packs: Vec<String>,
+    /// A pack whose name is known to be good.
+    pub(super) pack: Option<PackName>,
     /// What the parser had to mend already.
     pub(super) fixes: Vec<Fix>,
 }
@@ -31,6 +42,7 @@ pub(super) struct Draft {
 pub(super) struct Defaults {
     pub(super) category: String,
     pub(super) language: Language,
+    pub(super) pack: Option<PackName>,
 }
 
 /// Raw answers of a record.
@@ -54,6 +66,10 @@ impl Draft {
             language: defaults.language.clone(),
             explanation: String::new(),
             points: Points::ZERO,
+            kind: None,
+            tags: Vec::new(),
+            packs: Vec::new(),
+            pack: defaults.pack.clone(),
             fixes: Vec::new(),
         }
     }
@@ -72,23 +88,30 @@ impl Draft {
             return Err(Parsed::rejected("empty_question", "the question has no text"));
         }
         let body = match self.answers {
-            Answers::Choice { options, right } => choice(&options, &right, fixes)?,
+            Answers::Choice { options, right } => choice(&options, &right, self.kind, fixes)?,
             Answers::Truth(answer) => QuestionBody::TrueFalse { answer },
             Answers::Typed(accepted) => typed(&accepted, fixes)?,
         };
+        let mut labels = labels(&self.tags, &self.packs, fixes);
+        labels.packs.extend(self.pack);
         let content = || -> StoreResult<QuestionContent> {
             let content = QuestionContent::new(body, &self.text, Category::new(&self.category)?, self.difficulty)?
                 .with_explanation(&self.explanation)?;
             Ok(content.with_points(self.points).with_language(self.language))
         };
         match content() {
-            Ok(content) => Ok(Parsed::Ok { content: Box::new(content), fixes: self.fixes }),
+            Ok(content) => Ok(Parsed::Ok { content: Box::new(content), labels, fixes: self.fixes }),
             Err(error) => Err(Parsed::rejected("invalid_question", error.to_string())),
         }
     }
 }
 
-fn choice(options: &[String], right: &str, fixes: &mut Vec<Fix>) -> Result<QuestionBody, Parsed> {
+fn choice(
+    options: &[String],
+    right: &str,
+    kind: Option<QuestionKind>,
+    fixes: &mut Vec<Fix>,
+) -> Result<QuestionBody, Parsed> {
     let right = clean(right, one_line, fixes);
     if right.is_empty() {
         return Err(Parsed::rejected("no_answer", "no right answer is given"));
@@ -101,8 +124,8 @@ fn choice(options: &[String], right: &str, fixes: &mut Vec<Fix>) -> Result<Quest
         return Err(Parsed::rejected("answer_not_an_option", "the right answer is not one of the options"));
     }
     match truth(&options, &right) {
-        Some(answer) => Ok(QuestionBody::TrueFalse { answer }),
-        None => QuestionBody::choice(options, &right)
+        Some(answer) if kind != Some(QuestionKind::MultipleChoice) => Ok(QuestionBody::TrueFalse { answer }),
+        _ => QuestionBody::choice(options, &right)
             .map_err(|error| Parsed::rejected("invalid_question", error.to_string())),
     }
 }
@@ -153,6 +176,17 @@ fn clean(text: &str, blanks: fn(&str) -> String, fixes: &mut Vec<Fix>) -> String
     clean
 }
 
+/// The tags and packs that texts name; each text may hold several. What cannot be used is noted.
+pub(super) fn labels(tags: &[String], packs: &[String], fixes: &mut Vec<Fix>) -> Labels {
+    Labels { tags: each(tags, Tag::new, fixes), packs: each(packs, PackName::new, fixes) }
+}
+
+fn each<T: Ord>(texts: &[String], build: fn(&str) -> StoreResult<T>, fixes: &mut Vec<Fix>) -> BTreeSet<T> {
+    let parts = texts.iter().flat_map(|text| text.split(Tag::SEPARATORS)).filter(|part| !part.trim().is_empty());
+    let built = parts.filter_map(|part| build(part).map_err(|_| note(Fix::Label, fixes)).ok());
+    built.collect()
+}
+
 /// Each kind of fix is told once a record.
 pub(super) fn note(fix: Fix, fixes: &mut Vec<Fix>) {
     if !fixes.contains(&fix) {
@@ -168,6 +202,14 @@ pub(super) fn one_line(text: &str) -> String {
 /// As [`one_line`] for each line, without empty lines at both ends.
 fn stem(text: &str) -> String {
     text.lines().map(one_line).collect::<Vec<_>>().join("\n").trim().to_owned()
+}
+
+/// A pack by the name of a file: `For kids (2).yaml` is `for-kids-2`. `None` when no letter or digit is in it.
+pub(super) fn pack_name(path: &Path) -> Option<PackName> {
+    let stem = fold_identity(&path.file_stem()?.to_string_lossy());
+    let words = stem.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let name: String = words.collect::<Vec<_>>().join("-").chars().take(PackName::MAX).collect();
+    PackName::new(name.trim_end_matches('-')).ok()
 }
 
 /// The category by the name of a file: `for-kids` is `For Kids`.
@@ -186,7 +228,7 @@ pub(super) fn category(path: &Path) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::category;
+    use super::{category, pack_name};
 
     #[test]
     fn the_file_name_is_the_category() {
@@ -195,5 +237,16 @@ mod tests {
         {
             assert_eq!(category(Path::new(file)), name);
         }
+    }
+
+    #[test]
+    fn the_file_name_is_the_name_of_a_pack() {
+        for (file, name) in
+            [("a/For kids (2).yaml", Some("for-kids-2")), ("Ís.yml", Some("ís")), ("題", Some("題")), ("-.-", None)]
+        {
+            assert_eq!(pack_name(Path::new(file)).as_ref().map(ToString::to_string).as_deref(), name);
+        }
+        let long = pack_name(Path::new(&format!("{} b", "a".repeat(49)))).unwrap();
+        assert_eq!(long.as_str(), "a".repeat(49));
     }
 }

@@ -7,12 +7,14 @@
 //! To add a format: write a file with a `fits` for the first bytes of a file and a `Parser` that
 //! fills `Draft`s, then name it in [`Format`] and its two `match`es.
 
+mod addition;
 mod aiken;
 mod columns;
 mod draft;
 mod encoding;
 mod error;
 mod files;
+pub mod formulas;
 mod gift;
 mod input;
 mod jsonl;
@@ -33,7 +35,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use trivia_domain::model::{Category, Language, QuestionContent};
+use trivia_domain::model::{Category, Labels, Language, Pack, QuestionContent};
 
 pub use self::columns::Columns;
 use self::draft::{Defaults, Outcome};
@@ -115,15 +117,16 @@ impl Format {
 
     fn parser(self, path: &Path, assumed: &Assumed) -> Box<dyn Parser> {
         let category = assumed.category.as_ref().map_or_else(|| draft::category(path), ToString::to_string);
-        let defaults = Defaults { category, language: assumed.language.clone() };
+        let pack = assumed.pack.as_ref().map(|pack| pack.name().clone());
+        let defaults = Defaults { category, language: assumed.language.clone(), pack };
         match self {
-            Self::Jsonl => Box::new(jsonl::Lines),
+            Self::Jsonl => Box::new(jsonl::Lines::new(defaults.pack)),
             Self::OpenTdb => Box::new(opentdb::Results::new(defaults)),
             Self::OpenTriviaQa => Box::new(opentriviaqa::Blocks::new(defaults)),
             Self::MoodleXml => Box::new(moodle::Quiz::new(defaults)),
             Self::Gift => Box::new(gift::Blocks::new(defaults)),
             Self::Aiken => Box::new(aiken::Blocks::new(defaults)),
-            Self::Redbot => Box::new(redbot::List::new(defaults)),
+            Self::Redbot => Box::new(redbot::List::new(defaults, draft::pack_name(path))),
             Self::Csv => Box::new(table::Rows::new(None, defaults, assumed.columns.clone())),
             Self::Tsv => Box::new(table::Rows::new(Some(b'\t'), defaults, assumed.columns.clone())),
         }
@@ -139,6 +142,9 @@ pub struct Assumed {
     pub language: Language,
     /// Where in a table what is; by default its header says so.
     pub columns: Option<Columns>,
+    /// A pack that all questions belong to, besides those that the files name. What is said here of it goes
+    /// in the place of what is known.
+    pub pack: Option<Pack>,
 }
 
 /// Reads the records of one format.
@@ -209,7 +215,9 @@ impl Place {
 #[derive(Debug, PartialEq, Eq)]
 enum Parsed {
     /// A question.
-    Ok { content: Box<QuestionContent>, fixes: Vec<Fix> },
+    Ok { content: Box<QuestionContent>, labels: Labels, fixes: Vec<Fix> },
+    /// What the file says about a pack.
+    Pack(Pack),
     /// No question can be made of it.
     Rejected { code: &'static str, message: String },
     /// No record, but something to know about the file.
@@ -255,6 +263,7 @@ enum Fix {
     PartialCredit,
     Wildcard,
     Normalised,
+    Label,
 }
 
 impl Fix {
@@ -272,6 +281,7 @@ impl Fix {
             Self::PartialCredit => "partial_credit",
             Self::Wildcard => "wildcard",
             Self::Normalised => "normalised",
+            Self::Label => "label",
         }
     }
 
@@ -289,6 +299,7 @@ impl Fix {
             Self::PartialCredit => "an answer is worth a part of the points",
             Self::Wildcard => "an accepted answer is a pattern with *",
             Self::Normalised => "a value is not in the form in which it is stored",
+            Self::Label => "a tag or a name of a pack is empty, too long or has characters that it cannot have",
         }
     }
 
@@ -306,6 +317,7 @@ impl Fix {
             Self::PartialCredit => "took it for wrong",
             Self::Wildcard => "dropped it",
             Self::Normalised => "brought it to that form",
+            Self::Label => "left it out",
         }
     }
 }

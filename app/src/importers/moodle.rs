@@ -241,6 +241,7 @@ struct Fields {
     general: Written,
     answers: Vec<Answer>,
     media: bool,
+    tags: Vec<String>,
 }
 
 #[derive(Default)]
@@ -278,7 +279,7 @@ impl Quiz {
         let draft = Draft::new(fields.stem.text(true, &mut fixes), told.answers, &self.defaults);
         let parts = [told.explanation.trim(), general.trim()];
         let explanation = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
-        Ok(Some(Draft { fixes, explanation, ..draft }.finish()))
+        Ok(Some(Draft { fixes, explanation, tags: fields.tags, ..draft }.finish()))
     }
 }
 
@@ -349,6 +350,7 @@ impl Fields {
                     answer.feedback.format = attribute("format")?;
                 }
             }
+            ["question", "tags", "tag"] => self.tags.push(String::new()),
             ["question", "questiontext" | "answer", "file"] => self.media = true,
             _ => {}
         }
@@ -358,8 +360,12 @@ impl Fields {
     /// Adds text to where it belongs.
     fn push(&mut self, path: &[String], text: &str) {
         let names: Vec<&str> = path.iter().map(String::as_str).collect();
-        let answer = self.answers.last_mut();
+        let (answer, tag) = (self.answers.last_mut(), self.tags.last_mut());
         let target = match (names.as_slice(), answer) {
+            (["question", "tags", "tag", "text"], _) => match tag {
+                Some(tag) => tag,
+                None => return,
+            },
             (["question", "category", "text"], _) => &mut self.category,
             (["question", "questiontext", "text"], _) => &mut self.stem.text,
             (["question", "generalfeedback", "text"], _) => &mut self.general.text,

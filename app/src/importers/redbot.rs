@@ -8,7 +8,7 @@
 //! ```
 //!
 //! It is read as events: `7`, `yes` and `null` stay the texts that were written, equal keys are seen, and
-//! aliases are refused, not expanded.
+//! aliases are refused, not expanded. A list that names its author or describes itself is a pack.
 
 use std::collections::HashSet;
 use std::io;
@@ -16,7 +16,9 @@ use std::vec::IntoIter;
 
 use granit_parser::{BufferedInput, Event, Options, Parser as Events, ScalarStyle};
 
-use super::draft::{Answers, Defaults, Draft};
+use trivia_domain::model::{Pack, PackName, PackPart};
+
+use super::draft::{Answers, Defaults, Draft, one_line};
 use super::encoding::{decode, excerpt};
 use super::input::Input;
 use super::{Fix, Found, MAX_RECORD, Parsed, Parser};
@@ -25,8 +27,11 @@ use super::{Fix, Found, MAX_RECORD, Parsed, Parser};
 const MAX_FILE: usize = 8 * 1024 * 1024;
 /// Most lists in each other.
 const MAX_DEPTH: u8 = 8;
-/// Keys that are about the list.
-const ABOUT: [&str; 3] = ["AUTHOR", "DESCRIPTION", "CONFIG"];
+/// Keys that are about the list, and the parts of a pack that they say.
+const ABOUT: [(&str, Option<PackPart>); 3] =
+    [("AUTHOR", Some(PackPart::Author)), ("DESCRIPTION", Some(PackPart::Title)), ("CONFIG", None)];
+/// Longest part that is taken from a list, in characters; the rest is cut off.
+const MAX_PART: usize = 200;
 
 /// A key at the start of a line, with a list below it or after it.
 pub(super) fn fits(head: &[u8]) -> bool {
@@ -43,14 +48,16 @@ pub(super) fn fits(head: &[u8]) -> bool {
 /// Reads it.
 pub(super) struct List {
     defaults: Defaults,
+    /// The name of its pack, when the caller says none and the list says something about itself.
+    name: Option<PackName>,
     /// Known after the first look at the file.
     file: Option<File>,
     stopped: bool,
 }
 
 impl List {
-    pub(super) fn new(defaults: Defaults) -> Self {
-        Self { defaults, file: None, stopped: false }
+    pub(super) const fn new(defaults: Defaults, name: Option<PackName>) -> Self {
+        Self { defaults, name, file: None, stopped: false }
     }
 }
 
@@ -62,7 +69,17 @@ impl Parser for List {
         let file = match &mut self.file {
             Some(file) => file,
             empty => match File::read(input)? {
-                Ok(file) => empty.insert(file),
+                Ok(file) => {
+                    let about = file.about();
+                    let file = empty.insert(file);
+                    let name = self.defaults.pack.clone().or(self.name.take());
+                    if let (Some(parts), Some(name)) = (about, name) {
+                        self.defaults.pack = Some(name.clone());
+                        let parsed = declared(name, parts);
+                        return Ok(Some(Found { line: 1, text: file.lines.start(1), parsed }));
+                    }
+                    file
+                }
                 Err(found) => {
                     self.stopped = true;
                     return Ok(Some(found));
@@ -77,6 +94,18 @@ impl Parser for List {
             }
         }
     }
+}
+
+/// What a list says about itself.
+fn declared(name: PackName, parts: Vec<(PackPart, String)>) -> Parsed {
+    let pack = parts.into_iter().try_fold(Pack::new(name), |pack, (part, text)| {
+        let mut text = one_line(&text.replace('\0', ""));
+        if let Some((at, _)) = text.char_indices().nth(MAX_PART) {
+            text.truncate(at);
+        }
+        pack.with(part, &text)
+    });
+    pack.map_or_else(|error| Parsed::rejected("invalid_pack", error.to_string()), Parsed::Pack)
 }
 
 /// Why the rest of a file cannot be read.
@@ -150,22 +179,45 @@ impl File {
             text.push('\n');
             count = line.number;
         }
+        Ok(Ok(Self::over(text, count, repaired)))
+    }
+
+    /// Begins to read a text.
+    fn over(text: String, count: u64, repaired: Vec<u64>) -> Self {
         let mut options = Options::default();
         options.flow_nesting_limit = usize::from(MAX_DEPTH);
         options.block_nesting_limit = usize::from(MAX_DEPTH);
         let characters: Vec<char> = text.chars().collect();
         let events = Events::new_from_iter_with_options(characters.into_iter(), options);
         let lines = Lines { text, count, line: 1, at: 0 };
-        Ok(Ok(Self {
-            lines,
-            repaired,
-            line: 1,
-            last_text: 1,
-            events,
-            keys: HashSet::new(),
-            inside: false,
-            found: false,
-        }))
+        Self { lines, repaired, line: 1, last_text: 1, events, keys: HashSet::new(), inside: false, found: false }
+    }
+
+    /// What the list says about itself, from a first look at all of it; `None` when it says nothing.
+    fn about(&self) -> Option<Vec<(PackPart, String)>> {
+        let mut look = Self::over(self.lines.text.clone(), self.lines.count, Vec::new());
+        let mut parts = Vec::new();
+        // where it cannot be read any further is told when the questions are read
+        while let Ok(true) = look.enter() {
+            while let Ok((_, key)) = look.node()
+                && !matches!(key, Node::End)
+            {
+                let Ok((_, value)) = look.node() else { break };
+                let Node::Text(key) = key else { continue };
+                let part = ABOUT.iter().find(|(about, _)| *about == key).and_then(|(_, part)| *part);
+                let text = match value {
+                    Node::Text(text) => text,
+                    Node::List(Ok(texts)) => texts.join(", "),
+                    _ => continue,
+                };
+                if let Some(part) = part
+                    && !text.trim().is_empty()
+                {
+                    parts.push((part, text));
+                }
+            }
+        }
+        (!parts.is_empty()).then_some(parts)
     }
 
     /// The next question.
@@ -181,7 +233,7 @@ impl File {
             }
             let (_, value) = self.node()?;
             let parsed = match (key, value) {
-                (Node::Text(key), _) if ABOUT.contains(&key.as_str()) => continue,
+                (Node::Text(key), _) if ABOUT.iter().any(|(about, _)| *about == key) => continue,
                 (Node::Refused(problem), _) | (_, Node::Refused(problem)) | (_, Node::List(Err(problem))) => problem,
                 (Node::Text(key), Node::List(Ok(accepted))) => self.question(line, key, accepted, defaults),
                 (Node::Text(key), Node::Text(answer)) => self.question(line, key, vec![answer], defaults),

@@ -5,9 +5,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 
 use serde::Serialize;
-use trivia_domain::ports::{AddOutcome, QuestionRepository};
+use trivia_domain::model::{Pack, PackName, PackPart};
+use trivia_domain::ports::AddOutcome;
 use trivia_domain::{StoreError, StoreResult};
 
+use super::addition::{Addition, Target};
 use super::error::ImportError;
 use super::files::Source;
 use super::{Fix, Parsed, Place, Record};
@@ -44,6 +46,8 @@ pub struct ImportReport {
     pub told: u64,
     /// The files that were read, in order.
     pub files: Vec<FileReport>,
+    /// How many records, whether new or there already, belong to each pack.
+    pub packs: BTreeMap<PackName, u64>,
     /// First what was left out, then contradictions, duplicates, fixes and notes, each in order of the
     /// files and at most a thousand of each code. The last one says how many are not listed.
     pub diagnostics: Vec<Diagnostic>,
@@ -147,21 +151,33 @@ impl<'a> Tally<'a> {
     pub(super) async fn add(
         &mut self,
         records: Vec<Record>,
-        questions: &dyn QuestionRepository,
+        said: Option<&Pack>,
+        target: Target<'_>,
     ) -> Result<(), ImportError> {
-        let mut contents = Vec::with_capacity(records.len());
+        let mut addition = Addition::default();
         let mut results = Vec::with_capacity(records.len());
         for Record { place, parsed } in records {
             let result = match parsed {
-                Parsed::Ok { content, fixes } => {
-                    contents.push(*content);
+                Parsed::Ok { content, labels, fixes } => {
+                    for pack in &labels.packs {
+                        *self.report.packs.entry(pack.clone()).or_default() += 1;
+                    }
+                    addition.questions.push((*content, labels));
                     Ok(fixes)
+                }
+                Parsed::Pack(pack) => {
+                    addition.declared.push(pack.clone());
+                    Err(Parsed::Pack(pack))
                 }
                 other => Err(other),
             };
             results.push((place, result));
         }
-        let mut outcomes = questions.add(contents).await?.into_iter();
+        if !addition.questions.is_empty() {
+            addition.said = said.cloned();
+        }
+        let added = target.take(&addition).await?;
+        let (mut outcomes, mut kept) = (added.outcomes.into_iter(), added.kept.into_iter());
         for (place, result) in results {
             match result {
                 Ok(fixes) => {
@@ -178,6 +194,12 @@ impl<'a> Tally<'a> {
                 }
                 Err(Parsed::Note { code, message, done }) => {
                     self.tell(Part::Note, place.says(Level::Note, code, &message, done))?;
+                }
+                Err(Parsed::Pack(pack)) => {
+                    let parts: Vec<_> = kept.next().unwrap_or_default();
+                    if !parts.is_empty() {
+                        self.tell(Part::Note, differing(&place, &pack, &parts))?;
+                    }
                 }
                 Err(Parsed::Ok { .. }) => {}
             }
@@ -260,6 +282,14 @@ impl<'a> Tally<'a> {
         }
         Ok(self.report)
     }
+}
+
+/// A file says something else about a pack than what is known.
+fn differing(place: &Place, pack: &Pack, parts: &[PackPart]) -> Diagnostic {
+    let said = parts.iter().filter_map(|part| Some(format!("{part} {:?}", pack.part(*part)?)));
+    let message = format!("the file says of pack {}: {}", pack.name(), said.collect::<Vec<_>>().join(", "));
+    let done = format!("kept what is known; `trivia-db packs set {}` changes it", pack.name());
+    place.says(Level::Note, "pack_differs", &message, &done)
 }
 
 fn write_line(journal: &mut impl Write, line: &impl Serialize) -> io::Result<()> {

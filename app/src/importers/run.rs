@@ -7,9 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use trivia_domain::ports::{QuestionRepository, Store, UnitOfWork, Work, execute};
+use trivia_domain::ports::{Store, UnitOfWork, Work, execute};
 use trivia_domain::{StoreError, StoreResult};
 
+use super::addition::Target;
 use super::error::ImportError;
 use super::files::{Search, Source};
 use super::report::{Diagnostic, ImportReport, Tally};
@@ -86,7 +87,7 @@ pub async fn import(
     let (sources, unknown) = spawn_blocking(move || search.run(&paths)).await??;
     let import = Import { sources, unknown, options, undone: Mutex::default() };
     if !import.options.strict && !import.options.dry_run {
-        return import.load(store.questions()).await;
+        return import.load(Target::Store(store)).await;
     }
     match execute(store, &import).await {
         Ok(report) => Ok(report),
@@ -109,7 +110,7 @@ impl Work for Import<'_> {
 
     async fn run(&self, uow: &dyn UnitOfWork) -> StoreResult<ImportReport> {
         *self.undone.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let undone = match self.load(uow.questions()).await {
+        let undone = match self.load(Target::Work(uow)).await {
             Ok(report) if self.options.strict && report.total.rejected > 0 => {
                 Err(ImportError::Rejected { report: Box::new(report) })
             }
@@ -124,7 +125,7 @@ impl Work for Import<'_> {
 }
 
 impl Import<'_> {
-    async fn load(&self, questions: &dyn QuestionRepository) -> Result<ImportReport, ImportError> {
+    async fn load(&self, target: Target<'_>) -> Result<ImportReport, ImportError> {
         let mut tally = Tally::new(&self.sources, self.options.journal)?;
         for diagnostic in &self.unknown {
             tally.unread(diagnostic.clone())?;
@@ -134,7 +135,7 @@ impl Import<'_> {
         let (sender, mut batches) = mpsc::channel(1);
         let reader = spawn_blocking(move || read(&sources, &assumed, &sender));
         while let Some(batch) = batches.recv().await {
-            tally.add(batch.records, questions).await?;
+            tally.add(batch.records, self.options.assumed.pack.as_ref(), target).await?;
             (self.options.progress)(Progress { records: tally.read(), bytes: batch.bytes, of_bytes });
         }
         reader.await??;

@@ -12,7 +12,7 @@ use super::columns::{Columns, Layout, Role};
 use super::draft::{Answers, Defaults, Draft, one_line};
 use super::encoding::decode;
 use super::input::Input;
-use super::{Fix, Found, MAX_RECORD, Parsed, Parser};
+use super::{Fix, Found, MAX_RECORD, Parsed, Parser, formulas};
 
 /// Most columns of a table.
 pub(super) const MAX_FIELDS: usize = 256;
@@ -222,6 +222,8 @@ fn parse(row: &mut Row, layout: &mut Layout, defaults: &Defaults) -> Parsed {
         let message = format!("the row has {} fields, {} are expected", fields.len(), layout.width);
         return Parsed::rejected("too_many_fields", message);
     }
+    let is_escaped = layout.one(Role::Formulas, &fields) == Some(formulas::COLUMN.1);
+    let fields = if is_escaped { fields.into_iter().map(formulas::unescape).collect() } else { fields };
     match draft(&fields, layout, defaults) {
         Ok(mut draft) => {
             if repaired {
@@ -252,6 +254,9 @@ fn draft(row: &[String], layout: &Layout, defaults: &Defaults) -> Result<Draft, 
         draft.points = Points::new(number).map_err(invalid)?;
     }
     draft.explanation = layout.one(Role::Explanation, row).unwrap_or_default().to_owned();
+    draft.kind = layout.one(Role::Kind, row).and_then(|kind| fold_identity(kind).parse().ok());
+    draft.tags = layout.all(Role::Tags, row).cloned().collect();
+    draft.packs = layout.all(Role::Packs, row).cloned().collect();
     Ok(draft)
 }
 

@@ -28,11 +28,13 @@
 mod achievements;
 mod challenges;
 mod clock;
+mod packs;
 mod people;
 mod play;
 mod questions;
 mod random;
 mod rankings;
+mod reports;
 mod rules;
 mod sessions;
 mod users;
@@ -43,13 +45,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use self::questions::Shelf;
+use self::reports::Reports;
 pub use self::{clock::ManualClock, random::SeededRandom};
 use crate::error::StoreResult;
 use crate::model::{QuestionId, UserId};
 use crate::play::{RuleBook, WorkingSet};
 use crate::ports::{
-    AchievementRepository, ChallengeRepository, Clock, ErasedWork, PeoplePort, PickOwner, PlayPort, QuestionRepository,
-    RandomSource, RankingRepository, Repositories, RulesPort, SessionRepository, Store, UnitOfWork, UserRepository,
+    AchievementRepository, ChallengeRepository, Clock, ErasedWork, PackRepository, PeoplePort, PickOwner, PlayPort,
+    QuestionRepository, RandomSource, RankingRepository, ReportRepository, Repositories, RulesPort, SessionRepository,
+    Store, UnitOfWork, UserRepository,
 };
 
 /// A [`Store`] that keeps everything in memory and forgets it when dropped.
@@ -75,6 +79,7 @@ struct State {
     questions: Shelf,
     /// What was picked for whom, the oldest pick first; a question is there once.
     picks: HashMap<PickOwner, Vec<QuestionId>>,
+    reports: Reports,
     /// Who may be erased again without having been there since.
     erased: HashSet<UserId>,
 }
@@ -128,6 +133,12 @@ impl Repositories for Tables {
     fn questions(&self) -> &dyn QuestionRepository {
         self
     }
+    fn packs(&self) -> &dyn PackRepository {
+        self
+    }
+    fn reports(&self) -> &dyn ReportRepository {
+        self
+    }
     fn sessions(&self) -> &dyn SessionRepository {
         self
     }
@@ -152,6 +163,12 @@ impl Repositories for MemoryStore {
         &self.0
     }
     fn questions(&self) -> &dyn QuestionRepository {
+        &self.0
+    }
+    fn packs(&self) -> &dyn PackRepository {
+        &self.0
+    }
+    fn reports(&self) -> &dyn ReportRepository {
         &self.0
     }
     fn sessions(&self) -> &dyn SessionRepository {

@@ -66,6 +66,7 @@ impl PeoplePort for Tables {
             challenges: player.challenges.values().cloned().collect(),
             sessions,
             picks: state.picks.get(&PickOwner::Player(id)).cloned().unwrap_or_default(),
+            reports: state.reports.of(id),
             originals: Vec::new(),
             exported_at: self.clock.now(),
         })
@@ -80,6 +81,7 @@ impl PeoplePort for Tables {
         state.erased.insert(id);
         let own = own_channel(id)?;
         state.remove(id);
+        state.reports.remove(id);
         state.picks.remove(&PickOwner::Player(id));
         state.forget_channel(own);
         for session in state.play.sessions.values_mut().filter(|session| session.host == Some(id)) {
@@ -98,6 +100,7 @@ impl PeoplePort for Tables {
         for user in [from, into] {
             state.remove(user);
         }
+        state.reports.merge(from, into);
         let profile = merged.state.profile.clone();
         state.play.players.insert(into, Arc::new(merged.state));
         for (entry, receipt) in merged.entries {

@@ -48,7 +48,8 @@ impl State {
 
     fn draw(&self, kind: ChallengeKind, seed: u64) -> StoreResult<Vec<ChallengeQuestion>> {
         let mut drawn = Vec::new();
-        for pick in challenge_picks(kind, &self.questions.groups(), seed)? {
+        let language = self.rules.challenge_language.as_ref();
+        for pick in challenge_picks(kind, language, &self.questions.groups(), seed)? {
             let asked = |question: Question| ChallengeQuestion { question_id: question.id, version: question.version };
             drawn.extend(self.pick(&pick)?.into_iter().map(asked));
         }

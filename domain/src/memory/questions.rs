@@ -6,20 +6,16 @@ use chrono::{DateTime, Utc};
 use super::{State, Tables};
 use crate::error::{StoreError, StoreResult};
 use crate::model::{
-    Category, ContentKey, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind, StemKey,
+    Category, ContentKey, Difficulty, Labels, Language, Pack, PackName, Page, Question, QuestionContent, QuestionId,
+    QuestionKind, StemKey, Tag,
 };
 use crate::play::choose;
 use crate::ports::{AddOutcome, PickOwner, PickRequest, QuestionFilter, QuestionGroup, QuestionRepository};
 
-type Group = (Category, Difficulty, QuestionKind);
+type Group = (Category, Difficulty, QuestionKind, Language);
 
 fn group_of(content: &QuestionContent) -> Group {
-    (content.category().clone(), content.difficulty(), content.kind())
-}
-
-fn is_meant(filter: &QuestionFilter, question: &Question) -> bool {
-    let content = &question.content;
-    filter.matches(content.category(), content.difficulty(), content.kind())
+    (content.category().clone(), content.difficulty(), content.kind(), content.language().clone())
 }
 
 /// The newest versions of all questions, and what finds them.
@@ -30,6 +26,8 @@ pub(super) struct Shelf {
     groups: BTreeMap<Group, Vec<QuestionId>>,
     by_content: HashMap<ContentKey, QuestionId>,
     by_stem: HashMap<StemKey, BTreeSet<QuestionId>>,
+    pub(super) packs: BTreeMap<PackName, Pack>,
+    labels: BTreeMap<QuestionId, Labels>,
 }
 
 impl Shelf {
@@ -53,16 +51,58 @@ impl Shelf {
 
     /// Sizes of the groups, in order.
     pub(super) fn groups(&self) -> Vec<QuestionGroup> {
-        let groups = self.groups.iter().map(|((category, difficulty, kind), ids)| QuestionGroup {
+        let groups = self.groups.iter().map(|((category, difficulty, kind, language), ids)| QuestionGroup {
             category: category.clone(),
             difficulty: *difficulty,
             kind: *kind,
+            language: language.clone(),
             size: ids.len() as u64,
         });
         groups.collect()
     }
 
-    fn get(&self, id: QuestionId) -> StoreResult<&Question> {
+    /// How many questions a pack has.
+    pub(super) fn size_of(&self, pack: &PackName) -> u64 {
+        self.labels.values().filter(|labels| labels.packs.contains(pack)).count() as u64
+    }
+
+    fn is_meant(&self, filter: &QuestionFilter, question: &Question) -> bool {
+        let content = &question.content;
+        let none = Labels::default();
+        filter.matches(content.category(), content.difficulty(), content.kind(), content.language())
+            && filter.matches_labels(self.labels.get(&question.id).unwrap_or(&none))
+    }
+
+    /// What can be picked, in the order of places: with a label in the order of ids, else group by group.
+    fn matching(&self, filter: &QuestionFilter) -> Vec<QuestionId> {
+        if filter.is_by_label() {
+            let open = self.questions.values().filter(|question| question.retired_at.is_none());
+            return open.filter(|question| self.is_meant(filter, question)).map(|question| question.id).collect();
+        }
+        let groups = self.groups.iter();
+        let groups = groups.filter(|((category, difficulty, kind, language), _)| {
+            filter.matches(category, *difficulty, *kind, language)
+        });
+        groups.flat_map(|(_, ids)| ids).copied().collect()
+    }
+
+    /// Adds labels, all or none.
+    fn label(&mut self, labels: Vec<(QuestionId, Labels)>) -> StoreResult<()> {
+        for (id, labels) in &labels {
+            self.get(*id)?;
+            if let Some(unknown) = labels.packs.iter().find(|name| !self.packs.contains_key(name)) {
+                return Err(StoreError::missing("pack", unknown));
+            }
+        }
+        for (id, Labels { tags, packs }) in labels {
+            let known = self.labels.entry(id).or_default();
+            known.tags.extend(tags);
+            known.packs.extend(packs);
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, id: QuestionId) -> StoreResult<&Question> {
         self.questions.get(&id).ok_or_else(|| StoreError::missing("question", id))
     }
 
@@ -167,7 +207,8 @@ impl State {
         let mut seen = self.picks.get(&owner).cloned().unwrap_or_default();
         let (starts_over, picked) = self.choose(&seen, request)?;
         if starts_over {
-            seen.retain(|id| !self.questions.questions.get(id).is_some_and(|one| is_meant(&request.filter, one)));
+            let shelf = &self.questions;
+            seen.retain(|id| !shelf.questions.get(id).is_some_and(|one| shelf.is_meant(&request.filter, one)));
         }
         let fresh: Vec<QuestionId> = picked.iter().map(|question| question.id).collect();
         seen.retain(|id| !fresh.contains(id));
@@ -179,13 +220,7 @@ impl State {
     /// Whether what matches is to be forgotten, and the questions that are chosen.
     fn choose(&self, seen: &[QuestionId], request: &PickRequest) -> StoreResult<(bool, Vec<Question>)> {
         let shelf = &self.questions;
-        let matching: Vec<QuestionId> = shelf
-            .groups
-            .iter()
-            .filter(|((category, difficulty, kind), _)| request.filter.matches(category, *difficulty, *kind))
-            .flat_map(|(_, ids)| ids)
-            .copied()
-            .collect();
+        let matching = shelf.matching(&request.filter);
         let places: HashMap<QuestionId, u64> = matching.iter().copied().zip(0..).collect();
         let excluded: HashSet<u64> = request.exclude.iter().filter_map(|id| places.get(id)).copied().collect();
         let seen: Vec<u64> = seen.iter().filter_map(|id| places.get(id)).copied().collect();
@@ -214,10 +249,9 @@ impl QuestionRepository for Tables {
 
     async fn list(&self, filter: &QuestionFilter, page: Page) -> StoreResult<Vec<Question>> {
         let state = self.read();
-        let matching =
-            state.questions.questions.values().filter(|question| {
-                page.after.is_none_or(|after| question.id.get() > after) && is_meant(filter, question)
-            });
+        let shelf = &state.questions;
+        let rest = shelf.questions.values().filter(|question| page.after.is_none_or(|after| question.id.get() > after));
+        let matching = rest.filter(|question| shelf.is_meant(filter, question));
         Ok(matching.take(page.limit as usize).cloned().collect())
     }
 
@@ -251,5 +285,22 @@ impl QuestionRepository for Tables {
 
     async fn restore(&self, id: QuestionId) -> StoreResult<()> {
         self.write().questions.set_retired(id, None)
+    }
+
+    async fn labels(&self, ids: &[QuestionId]) -> StoreResult<BTreeMap<QuestionId, Labels>> {
+        let state = self.read();
+        let labels = ids.iter().filter_map(|id| Some((*id, state.questions.labels.get(id)?.clone())));
+        Ok(labels.filter(|(_, labels)| !labels.is_empty()).collect())
+    }
+
+    async fn label(&self, labels: Vec<(QuestionId, Labels)>) -> StoreResult<()> {
+        self.write().questions.label(labels)
+    }
+
+    async fn set_tags(&self, id: QuestionId, tags: BTreeSet<Tag>) -> StoreResult<()> {
+        let mut state = self.write();
+        state.questions.get(id)?;
+        state.questions.labels.entry(id).or_default().tags = tags;
+        Ok(())
     }
 }

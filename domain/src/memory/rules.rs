@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{State, Tables};
 use crate::error::{StoreError, StoreResult};
-use crate::model::{AchievementDefinition, AchievementId, Calendar};
+use crate::model::{AchievementDefinition, AchievementId, Calendar, Language};
 use crate::play::{PlayerState, RuleBook, fold};
 use crate::ports::RulesPort;
 
@@ -62,5 +62,10 @@ impl RulesPort for Tables {
         let mut state = self.write();
         let rules = RuleBook { calendar, ..state.rules.clone() };
         state.play_by(rules)
+    }
+
+    async fn set_challenge_language(&self, language: Option<Language>) -> StoreResult<()> {
+        self.write().rules.challenge_language = language;
+        Ok(())
     }
 }

@@ -115,6 +115,11 @@ define_id!(
     QuestionId,
     "question id"
 );
+define_id!(
+    /// A report of a player about a question.
+    ReportId,
+    "report id"
+);
 
 /// Defines a 128-bit id that the application makes.
 macro_rules! define_uuid {

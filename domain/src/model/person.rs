@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Board, ChallengeAttempt, GameSession, LedgerEntry, PeriodScore, QuestionId, Receipt, UserAchievement, UserProfile,
+    Board, ChallengeAttempt, GameSession, LedgerEntry, PeriodScore, QuestionId, QuestionReport, Receipt,
+    UserAchievement, UserProfile,
 };
 use crate::ports::UserBreakdown;
 
@@ -27,6 +28,8 @@ pub struct PersonalRecord {
     pub sessions: Vec<GameSession>,
     /// Questions that are remembered so that they do not come twice, the oldest first.
     pub picks: Vec<QuestionId>,
+    /// What the person said about questions, in order.
+    pub reports: Vec<QuestionReport>,
     /// Rows of the original system that did not fit, as JSON.
     pub originals: Vec<String>,
     /// When this was read.

@@ -3,18 +3,23 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Refusal, StoreResult};
-use crate::model::{ChallengeKind, Difficulty};
+use crate::model::{ChallengeKind, Difficulty, Language};
 use crate::ports::{PickRequest, QuestionFilter, QuestionGroup};
 
-/// The picks that make up a new challenge, in the order in which its questions are asked: for a day any
-/// question, for a week two easy ones, two of medium difficulty and a hard one. Where a difficulty has too
-/// few, the next ones take its place. The picks cannot meet each other.
+/// The picks that make up a new challenge of one language, or of any, in the order in which its questions are
+/// asked: for a day any question, for a week two easy ones, two of medium difficulty and a hard one. Where a
+/// difficulty has too few, the next ones take its place. The picks cannot meet each other.
 ///
 /// # Errors
 /// [`Refusal::NotEnoughQuestions`] when there are fewer questions than the challenge has.
-pub fn challenge_picks(kind: ChallengeKind, groups: &[QuestionGroup], seed: u64) -> StoreResult<Vec<PickRequest>> {
+pub fn challenge_picks(
+    kind: ChallengeKind,
+    language: Option<&Language>,
+    groups: &[QuestionGroup],
+    seed: u64,
+) -> StoreResult<Vec<PickRequest>> {
     let mut left: BTreeMap<Difficulty, u32> = BTreeMap::new();
-    for group in groups {
+    for group in groups.iter().filter(|group| language.is_none_or(|language| *language == group.language)) {
         let size = left.entry(group.difficulty).or_default();
         *size = size.saturating_add(u32::try_from(group.size).unwrap_or(u32::MAX));
     }
@@ -23,7 +28,7 @@ pub fn challenge_picks(kind: ChallengeKind, groups: &[QuestionGroup], seed: u64)
         return Err(Refusal::NotEnoughQuestions { available, wanted: kind.size().into() }.into());
     }
     let pick = |difficulty, count| PickRequest {
-        filter: QuestionFilter { difficulty, ..QuestionFilter::default() },
+        filter: QuestionFilter { difficulty, language: language.cloned(), ..QuestionFilter::default() },
         count,
         exclude: Vec::new(),
         seed,
@@ -51,7 +56,7 @@ pub fn challenge_picks(kind: ChallengeKind, groups: &[QuestionGroup], seed: u64)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Category, QuestionKind};
+    use crate::model::{Category, Language, QuestionKind};
 
     fn picks(sizes: [u64; 3]) -> Vec<(Option<Difficulty>, u32)> {
         let groups: Vec<_> = Difficulty::ALL
@@ -61,10 +66,11 @@ mod tests {
                 category: Category::new("Any").unwrap(),
                 difficulty,
                 kind: QuestionKind::TrueFalse,
+                language: Language::default(),
                 size,
             })
             .collect();
-        let picks = challenge_picks(ChallengeKind::Weekly, &groups, 1).unwrap();
+        let picks = challenge_picks(ChallengeKind::Weekly, None, &groups, 1).unwrap();
         picks.into_iter().map(|pick| (pick.filter.difficulty, pick.count)).collect()
     }
 
@@ -81,7 +87,7 @@ mod tests {
     #[test]
     fn t10_a_challenge_is_not_made_of_too_few_questions() {
         for kind in ChallengeKind::ALL {
-            assert!(challenge_picks(kind, &[], 1).is_err());
+            assert!(challenge_picks(kind, None, &[], 1).is_err());
         }
     }
 }

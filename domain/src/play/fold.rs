@@ -214,7 +214,7 @@ pub fn fold(state: &mut PlayerState, entry: &LedgerEntry, rules: &RuleBook) -> S
         });
     }
     state.profile.last_seq = entry.seq;
-    let RuleBook { catalog, calendar } = rules;
+    let RuleBook { catalog, calendar, .. } = rules;
     let mut due = Vec::new();
     let (mut correct, mut points) = (None, Points::ZERO);
     match &entry.fact {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Catalog;
-use crate::model::Calendar;
+use crate::model::{Calendar, Language};
 
 /// The rules that a store plays by and that are stored with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,4 +12,7 @@ pub struct RuleBook {
     pub catalog: Catalog,
     /// Where days turn and weeks start, for boards and challenges.
     pub calendar: Calendar,
+    /// The only language of new challenges; `None` is any.
+    #[serde(default)]
+    pub challenge_language: Option<Language>,
 }

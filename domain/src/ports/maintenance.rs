@@ -120,6 +120,8 @@ pub struct DatabaseStats {
     pub questions_by_difficulty: BTreeMap<String, u64>,
     /// Questions that can be picked, by kind.
     pub questions_by_kind: BTreeMap<String, u64>,
+    /// Questions that can be picked, by language.
+    pub questions_by_language: BTreeMap<String, u64>,
     /// Pages that are free inside the file.
     pub free_pages: u64,
     /// Version of the engine.

@@ -10,6 +10,7 @@ mod byte_store;
 mod challenges;
 mod clock;
 mod maintenance;
+mod packs;
 mod people;
 mod play;
 mod progress;
@@ -17,6 +18,7 @@ mod questions;
 mod random;
 mod rankings;
 mod recovery;
+mod reports;
 mod rules;
 mod sessions;
 mod store;
@@ -30,6 +32,7 @@ pub use clock::Clock;
 pub use maintenance::{
     CheckOutcome, Compaction, DatabaseStats, HealthCheck, HealthReport, HealthStatus, MaintenancePort, PoolStats,
 };
+pub use packs::{ListedPack, PackRepository};
 pub use people::PeoplePort;
 pub use play::{
     AnswerSubmission, AwardRequest, ClosePeriod, GrantRequest, PlayPort, ResetRequest, StartChallenge, StartSession,
@@ -41,6 +44,7 @@ pub use questions::{
 pub use random::RandomSource;
 pub use rankings::RankingRepository;
 pub use recovery::RecoveryService;
+pub use reports::{FileReport, ReportFilter, ReportRepository, ReportedQuestion};
 pub use rules::RulesPort;
 pub use sessions::SessionRepository;
 pub use store::{ErasedWork, Repositories, Store, UnitOfWork, Work, execute};
@@ -49,8 +53,8 @@ pub use users::{RecentAnswer, UserBreakdown, UserRepository};
 #[cfg(feature = "mock")]
 pub use self::{
     achievements::MockAchievementRepository, backup::MockBackupService, byte_store::MockByteStore,
-    challenges::MockChallengeRepository, clock::MockClock, maintenance::MockMaintenancePort, people::MockPeoplePort,
-    play::MockPlayPort, progress::MockProgress, questions::MockQuestionRepository, random::MockRandomSource,
-    rankings::MockRankingRepository, recovery::MockRecoveryService, rules::MockRulesPort,
-    sessions::MockSessionRepository, users::MockUserRepository,
+    challenges::MockChallengeRepository, clock::MockClock, maintenance::MockMaintenancePort, packs::MockPackRepository,
+    people::MockPeoplePort, play::MockPlayPort, progress::MockProgress, questions::MockQuestionRepository,
+    random::MockRandomSource, rankings::MockRankingRepository, recovery::MockRecoveryService,
+    reports::MockReportRepository, rules::MockRulesPort, sessions::MockSessionRepository, users::MockUserRepository,
 };

@@ -1,9 +1,12 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreResult;
 use crate::model::{
-    Category, ChannelId, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind, UserId,
+    Category, ChannelId, Difficulty, Labels, Language, PackName, Page, Question, QuestionContent, QuestionId,
+    QuestionKind, Tag, UserId,
 };
 
 /// Questions: a store of its own kind, where the same question is kept once.
@@ -27,8 +30,8 @@ pub trait QuestionRepository: Send + Sync {
     /// Questions that match, in order of id.
     async fn list(&self, filter: &QuestionFilter, page: Page) -> StoreResult<Vec<Question>>;
 
-    /// Sizes of the groups that can be picked from: category, difficulty and kind, without retired
-    /// questions, in that order.
+    /// Sizes of the groups that can be picked from: category, difficulty, kind and language, without
+    /// retired questions, in that order.
     async fn groups(&self) -> StoreResult<Vec<QuestionGroup>>;
 
     /// Draws questions, each at most once, uniformly over what matches and is neither retired nor
@@ -39,6 +42,9 @@ pub trait QuestionRepository: Send + Sync {
     /// and a work that fails forgets its picks. The same seed on the same questions and picks draws
     /// the same. The cost grows with the owner's picks, because all of them are looked up, and not
     /// with the number of all questions.
+    ///
+    /// With a tag or a pack in the filter the ids of all questions that have it are read, so the cost
+    /// grows with their number, too.
     ///
     /// Returns `Refused(NotEnoughQuestions)` when fewer match, or when the scope says so; then nothing
     /// is remembered or forgotten.
@@ -65,6 +71,20 @@ pub trait QuestionRepository: Send + Sync {
     ///
     /// Returns `Missing` when there is no such question.
     async fn restore(&self, id: QuestionId) -> StoreResult<()>;
+
+    /// Tags and packs of questions; those that have none, or do not exist, are left out.
+    async fn labels(&self, ids: &[QuestionId]) -> StoreResult<BTreeMap<QuestionId, Labels>>;
+
+    /// Adds tags to questions and questions to packs, all or none; what is there stays. In one work with
+    /// [`Self::add`] both happen or neither.
+    ///
+    /// Returns `Missing` when there is no such question or pack.
+    async fn label(&self, labels: Vec<(QuestionId, Labels)>) -> StoreResult<()>;
+
+    /// Puts these tags in the place of all tags of a question.
+    ///
+    /// Returns `Missing` when there is no such question.
+    async fn set_tags(&self, id: QuestionId, tags: BTreeSet<Tag>) -> StoreResult<()>;
 }
 
 /// Which questions are meant; an empty filter means all.
@@ -76,15 +96,56 @@ pub struct QuestionFilter {
     pub difficulty: Option<Difficulty>,
     /// Only this kind.
     pub kind: Option<QuestionKind>,
+    /// Only this language; `pt` is not `pt-br`.
+    pub language: Option<Language>,
+    /// Only with this tag.
+    #[serde(default)]
+    pub tag: Option<Tag>,
+    /// Only of this pack.
+    #[serde(default)]
+    pub pack: Option<PackName>,
 }
 
 impl QuestionFilter {
-    /// Whether a question of this category, difficulty and kind is meant.
+    /// Whether labels decide, and not only what a question says.
     #[must_use]
-    pub fn matches(&self, category: &Category, difficulty: Difficulty, kind: QuestionKind) -> bool {
+    pub const fn is_by_label(&self) -> bool {
+        self.tag.is_some() || self.pack.is_some()
+    }
+
+    /// Whether a question with these labels is meant.
+    #[must_use]
+    pub fn matches_labels(&self, labels: &Labels) -> bool {
+        self.tag.as_ref().is_none_or(|wanted| labels.tags.contains(wanted))
+            && self.pack.as_ref().is_none_or(|wanted| labels.packs.contains(wanted))
+    }
+
+    /// Whether a question of this category, difficulty, kind and language is meant.
+    ///
+    /// ```
+    /// use trivia_domain::model::{Category, Difficulty, Language, QuestionKind};
+    /// use trivia_domain::ports::QuestionFilter;
+    /// let icelandic = QuestionFilter { language: Some(Language::new("is")?), ..QuestionFilter::default() };
+    /// let category = Category::new("Nature")?;
+    /// let is_asked = |tag| Ok::<_, trivia_domain::StoreError>(icelandic.matches(
+    ///     &category, Difficulty::Easy, QuestionKind::TrueFalse, &Language::new(tag)?,
+    /// ));
+    /// assert!(is_asked("IS")?);
+    /// assert!(!is_asked("en")?);
+    /// # Ok::<(), trivia_domain::StoreError>(())
+    /// ```
+    #[must_use]
+    pub fn matches(
+        &self,
+        category: &Category,
+        difficulty: Difficulty,
+        kind: QuestionKind,
+        language: &Language,
+    ) -> bool {
         self.category.as_ref().is_none_or(|wanted| wanted == category)
             && self.difficulty.is_none_or(|wanted| wanted == difficulty)
             && self.kind.is_none_or(|wanted| wanted == kind)
+            && self.language.as_ref().is_none_or(|wanted| wanted == language)
     }
 }
 
@@ -132,7 +193,7 @@ pub enum WhenExhausted {
     Reset,
 }
 
-/// How many questions can be picked of one category, difficulty and kind.
+/// How many questions can be picked of one category, difficulty, kind and language.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct QuestionGroup {
     /// The category.
@@ -141,6 +202,8 @@ pub struct QuestionGroup {
     pub difficulty: Difficulty,
     /// The kind.
     pub kind: QuestionKind,
+    /// The language.
+    pub language: Language,
     /// How many.
     pub size: u64,
 }
@@ -165,4 +228,14 @@ pub enum AddOutcome {
         /// The other one; the oldest if there are several.
         with: QuestionId,
     },
+}
+
+impl AddOutcome {
+    /// The question that is in the store now, new or not.
+    #[must_use]
+    pub const fn question(self) -> QuestionId {
+        match self {
+            Self::Added { id } | Self::Duplicate { of: id } | Self::Contradiction { id, .. } => id,
+        }
+    }
 }

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use crate::error::StoreResult;
-use crate::model::{AchievementDefinition, AchievementId, Calendar};
+use crate::model::{AchievementDefinition, AchievementId, Calendar, Language};
 use crate::play::RuleBook;
 
 /// The rules that are stored with the game. A change is one transaction, holds for all processes, and
@@ -27,4 +27,8 @@ pub trait RulesPort: Send + Sync {
     /// Sets where days turn and weeks start on boards and challenges, for the past as well. Returns how
     /// many players changed. Challenges that were started keep their days.
     async fn set_calendar(&self, calendar: Calendar) -> StoreResult<u64>;
+
+    /// Sets which language new challenges are drawn from; `None` is any. Challenges that were started keep their
+    /// questions.
+    async fn set_challenge_language(&self, language: Option<Language>) -> StoreResult<()>;
 }

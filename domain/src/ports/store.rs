@@ -3,8 +3,8 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    AchievementRepository, ChallengeRepository, PeoplePort, PlayPort, QuestionRepository, RankingRepository, RulesPort,
-    SessionRepository, UserRepository,
+    AchievementRepository, ChallengeRepository, PackRepository, PeoplePort, PlayPort, QuestionRepository,
+    RankingRepository, ReportRepository, RulesPort, SessionRepository, UserRepository,
 };
 use crate::error::{StoreError, StoreResult};
 
@@ -15,6 +15,10 @@ pub trait Repositories: Send + Sync {
     fn users(&self) -> &dyn UserRepository;
     /// Questions.
     fn questions(&self) -> &dyn QuestionRepository;
+    /// Where questions come from.
+    fn packs(&self) -> &dyn PackRepository;
+    /// Reports about questions.
+    fn reports(&self) -> &dyn ReportRepository;
     /// Sessions.
     fn sessions(&self) -> &dyn SessionRepository;
     /// Challenges.

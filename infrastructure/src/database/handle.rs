@@ -9,8 +9,8 @@ use trivia_domain::StoreResult;
 use trivia_domain::model::{Drift, Task, TaskRecord};
 use trivia_domain::ports::{
     AchievementRepository, ChallengeRepository, CheckOutcome, Clock, Compaction, DatabaseStats, ErasedWork,
-    HealthReport, MaintenancePort, PeoplePort, PlayPort, QuestionRepository, RandomSource, RankingRepository,
-    Repositories, RulesPort, SessionRepository, Store, UserRepository,
+    HealthReport, MaintenancePort, PackRepository, PeoplePort, PlayPort, QuestionRepository, RandomSource,
+    RankingRepository, ReportRepository, Repositories, RulesPort, SessionRepository, Store, UserRepository,
 };
 
 use super::core::{Core, Pools};
@@ -76,6 +76,12 @@ impl Repositories for Database {
     }
     fn questions(&self) -> &dyn QuestionRepository {
         self.repository.questions()
+    }
+    fn packs(&self) -> &dyn PackRepository {
+        self.repository.packs()
+    }
+    fn reports(&self) -> &dyn ReportRepository {
+        self.repository.reports()
     }
     fn sessions(&self) -> &dyn SessionRepository {
         self.repository.sessions()

@@ -33,11 +33,12 @@ pub(super) async fn stats(core: &Arc<Core>) -> StoreResult<DatabaseStats> {
     let page_size = number(reader, "page_size").await?;
     let database_size_bytes = page_size * number(reader, "page_count").await?;
     let engine = text(reader, "SELECT 'SQLite ' || sqlite_version() AS value").await?;
-    let (mut by_difficulty, mut by_kind) = (BTreeMap::new(), BTreeMap::new());
+    let (mut by_difficulty, mut by_kind, mut by_language) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for group in question_groups::Entity::find().all(reader).await.during("reading question groups")? {
         let size = u64::try_from(group.size).unwrap_or(0);
         *by_difficulty.entry(group.difficulty).or_default() += size;
         *by_kind.entry(group.question_type).or_default() += size;
+        *by_language.entry(group.language).or_default() += size;
     }
     let readers = core.options.readers.max(1);
     let monitor = &core.monitor;
@@ -68,6 +69,7 @@ pub(super) async fn stats(core: &Arc<Core>) -> StoreResult<DatabaseStats> {
         ledger_count: count("ledger"),
         questions_by_difficulty: by_difficulty,
         questions_by_kind: by_kind,
+        questions_by_language: by_language,
         free_pages: number(reader, "freelist_count").await?,
         engine,
         pool: PoolStats {

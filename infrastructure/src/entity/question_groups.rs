@@ -1,4 +1,4 @@
-//! How many questions can be picked of each category, difficulty and kind.
+//! How many questions can be picked of each category, difficulty, kind and language, and where their ordinals begin.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,6 +11,9 @@ pub struct Model {
     pub difficulty: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub question_type: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub language: String,
+    pub first_ordinal: i64,
     pub size: i64,
 }
 

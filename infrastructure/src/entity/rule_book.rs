@@ -1,4 +1,4 @@
-//! The calendar of the game: one row.
+//! The calendar of the game and the language of its challenges: one row.
 
 use sea_orm::entity::prelude::*;
 
@@ -10,6 +10,7 @@ pub struct Model {
     pub revision: i64,
     pub zone: String,
     pub week_start: String,
+    pub challenge_language: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

@@ -2,7 +2,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
-use trivia_domain::model::{Challenge, ChallengeAttempt, ChallengeId, ChallengeKind, ChallengeQuestion, UserId};
+use trivia_domain::model::{
+    Challenge, ChallengeAttempt, ChallengeId, ChallengeKind, ChallengeQuestion, Language, UserId,
+};
 use trivia_domain::play::{WorkingSet, challenge_picks};
 use trivia_domain::ports::ChallengeRepository;
 use trivia_domain::{StoreError, StoreResult};
@@ -70,6 +72,7 @@ async fn find(connection: &impl ConnectionTrait, id: ChallengeId) -> StoreResult
 pub(super) async fn load(
     connection: &impl ConnectionTrait,
     wanted: &BTreeMap<ChallengeId, u64>,
+    language: Option<&Language>,
     set: &mut WorkingSet,
 ) -> StoreResult<()> {
     let mut drawn = HashMap::new();
@@ -78,7 +81,7 @@ pub(super) async fn load(
             set.challenges.insert(*id, challenge);
             continue;
         }
-        let questions = match draw(connection, id.kind, *seed).await {
+        let questions = match draw(connection, id.kind, language, *seed).await {
             Ok(questions) => Ok(questions),
             Err(StoreError::Refused(refusal)) => Err(refusal),
             Err(error) => return Err(error),
@@ -92,11 +95,12 @@ pub(super) async fn load(
 async fn draw(
     connection: &impl ConnectionTrait,
     kind: ChallengeKind,
+    language: Option<&Language>,
     seed: u64,
 ) -> StoreResult<Vec<ChallengeQuestion>> {
     let groups = questions::Groups::load(connection).await?.sizes();
     let mut drawn = Vec::new();
-    for pick in challenge_picks(kind, &groups, seed)? {
+    for pick in challenge_picks(kind, language, &groups, seed)? {
         let picked = picking::pick(connection, &pick).await?;
         drawn.extend(
             picked

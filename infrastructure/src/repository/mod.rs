@@ -2,12 +2,15 @@
 
 mod achievements;
 mod challenges;
+mod labels;
+mod packs;
 mod people;
 mod picking;
 mod players;
 mod portions;
 mod questions;
 mod rankings;
+mod reports;
 pub(crate) mod rows;
 mod sessions;
 mod users;
@@ -23,9 +26,11 @@ mod together;
 
 use trivia_domain::StoreResult;
 use trivia_domain::ports::{
-    AchievementRepository, ChallengeRepository, PlayPort, QuestionRepository, RankingRepository, Repositories,
-    SessionRepository, UnitOfWork, UserRepository,
+    AchievementRepository, ChallengeRepository, PackRepository, PlayPort, QuestionRepository, RankingRepository,
+    ReportRepository, Repositories, SessionRepository, UnitOfWork, UserRepository,
 };
+
+pub(crate) use questions::BLOCK;
 
 use crate::database::Scope;
 
@@ -56,6 +61,12 @@ impl Repositories for Repository {
         self
     }
     fn questions(&self) -> &dyn QuestionRepository {
+        self
+    }
+    fn packs(&self) -> &dyn PackRepository {
+        self
+    }
+    fn reports(&self) -> &dyn ReportRepository {
         self
     }
     fn sessions(&self) -> &dyn SessionRepository {

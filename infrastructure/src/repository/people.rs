@@ -15,7 +15,7 @@ use trivia_domain::ports::PeoplePort;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::players::{self, Part};
-use super::{Repository, erasing, rows, rule_book, sessions, users};
+use super::{Repository, erasing, reports, rows, rule_book, sessions, users};
 use crate::database::Needs;
 use crate::entity::{game_sessions, ledger, picks, question_counters, users as user_rows};
 use crate::error::{During, bad_row};
@@ -46,6 +46,7 @@ impl PeoplePort for Repository {
             challenges: player.challenges.into_values().collect(),
             sessions: own_sessions(&*snapshot, id).await?,
             picks: picked(&*snapshot, id).await?.into_iter().map(QuestionId::new).collect::<StoreResult<_>>()?,
+            reports: reports::of(&*snapshot, id).await?,
             originals: notes(&*snapshot, id).await?.into_iter().map(|note| note.content.to_string()).collect(),
             exported_at: self.scope.core().clock.now(),
         })
@@ -74,6 +75,7 @@ impl PeoplePort for Repository {
         let rules = rule_book::current(core, &*writing).await?;
         let merged = merge(&one, one_facts, &other, other_facts, &rules)?;
         let picks = united_picks(&*writing, from, into).await?;
+        let reports = reports::take_both(&*writing, from, into).await?;
 
         uncount(&*writing, &merged.dropped).await?;
         move_sessions(&*writing, from, into).await?;
@@ -85,6 +87,7 @@ impl PeoplePort for Repository {
         replace_ledger(&*writing, into, &merged).await?;
         players::replace(&*writing, &merged.state).await?;
         replace_picks(&*writing, [from, into], picks).await?;
+        reports::put(&*writing, &reports).await?;
         writing.commit().await?;
         Ok(merged.state.profile)
     }

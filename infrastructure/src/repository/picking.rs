@@ -12,7 +12,8 @@ use trivia_domain::play::choose;
 use trivia_domain::ports::{PickOwner, PickRequest, QuestionFilter};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::questions::{CHUNK, GroupKey, Groups};
+use super::labels::Labelled;
+use super::questions::{CHUNK, GroupKey, Groups, Places};
 use super::rows;
 use crate::entity::{picks, question_counters, questions};
 use crate::error::{During, bad_row};
@@ -26,7 +27,8 @@ const RARE: usize = 16;
 /// scope. The cost follows what is wanted, and what was picked for the owner before; what is excluded
 /// counts only when it is much of what matches.
 pub(super) async fn pick(connection: &impl ConnectionTrait, request: &PickRequest) -> StoreResult<Vec<Question>> {
-    let pool = Pool::load(connection, &request.filter).await?;
+    let pool = Candidates::load(connection, &request.filter).await?;
+    let size = pool.size();
     let seen = match request.scope {
         Some(scope) => pool.seen(connection, scope.of).await?,
         None => Vec::new(),
@@ -34,12 +36,12 @@ pub(super) async fn pick(connection: &impl ConnectionTrait, request: &PickReques
     let seen_places: Vec<u64> = seen.iter().filter_map(|(_, place)| *place).collect();
     let few = RARE * request.exclude.len() + seen.len() + request.count as usize;
     let mut excluded = HashSet::new();
-    if few as u64 > pool.size {
+    if few as u64 > size {
         excluded = pool.excluded(connection, &request.exclude).await?;
     }
     let unwanted: HashSet<_> = request.exclude.iter().collect();
     let (choice, picked) = loop {
-        let choice = choose(pool.size, &excluded, &seen_places, request)?;
+        let choice = choose(size, &excluded, &seen_places, request)?;
         let picked = pool.questions(connection, &choice.places).await?;
         // the order of a draw does not depend on what is excluded, so it is enough to know which of the drawn are
         let drawn = choice.places.iter().zip(&picked).filter(|(_, question)| unwanted.contains(&question.id));
@@ -59,21 +61,72 @@ pub(super) async fn pick(connection: &impl ConnectionTrait, request: &PickReques
 }
 
 /// A question that matches, and its place unless it is retired.
-type Placed = (i64, Option<u64>);
+pub(super) type Placed = (i64, Option<u64>);
+
+/// The questions that a filter means, each that can be picked with a place.
+enum Candidates<'a> {
+    Grouped(Pool<'a>),
+    Labelled(Labelled),
+}
+
+impl<'a> Candidates<'a> {
+    async fn load(connection: &impl ConnectionTrait, filter: &'a QuestionFilter) -> StoreResult<Self> {
+        if filter.is_by_label() {
+            return Labelled::load(connection, filter).await.map(Self::Labelled);
+        }
+        Pool::load(connection, filter).await.map(Self::Grouped)
+    }
+
+    const fn size(&self) -> u64 {
+        match self {
+            Self::Grouped(pool) => pool.size,
+            Self::Labelled(labelled) => labelled.size(),
+        }
+    }
+
+    async fn excluded(&self, connection: &impl ConnectionTrait, ids: &[QuestionId]) -> StoreResult<HashSet<u64>> {
+        match self {
+            Self::Grouped(pool) => pool.excluded(connection, ids).await,
+            Self::Labelled(labelled) => Ok(labelled.excluded(ids)),
+        }
+    }
+
+    async fn seen(&self, connection: &impl ConnectionTrait, owner: PickOwner) -> StoreResult<Vec<Placed>> {
+        match self {
+            Self::Grouped(pool) => pool.seen(connection, owner).await,
+            Self::Labelled(labelled) => labelled.seen(connection, owner).await,
+        }
+    }
+
+    async fn questions(&self, connection: &impl ConnectionTrait, places: &[u64]) -> StoreResult<Vec<Question>> {
+        match self {
+            Self::Grouped(pool) => pool.questions(connection, places).await,
+            Self::Labelled(labelled) => labelled.questions(connection, places).await,
+        }
+    }
+}
+
+/// Where the questions of a group are.
+struct Group {
+    /// Their places in the pool.
+    places: Range<u64>,
+    /// The ordinal of the first one.
+    first: i64,
+}
 
 /// The questions that a filter means: their groups one after the other give each of them a place.
 struct Pool<'a> {
     filter: &'a QuestionFilter,
-    groups: BTreeMap<GroupKey, Range<u64>>,
+    groups: BTreeMap<GroupKey, Group>,
     size: u64,
 }
 
 impl<'a> Pool<'a> {
     async fn load(connection: &impl ConnectionTrait, filter: &'a QuestionFilter) -> StoreResult<Self> {
         let (mut groups, mut size) = (BTreeMap::new(), 0);
-        for (key, count) in Groups::load(connection).await?.0 {
+        for (key, Places { first, size: count }) in Groups::load(connection).await?.0 {
             if key.matches(filter) {
-                groups.insert(key, size..size + count);
+                groups.insert(key, Group { places: size..size + count, first });
                 size += count;
             }
         }
@@ -96,13 +149,7 @@ impl<'a> Pool<'a> {
     /// What was picked for an owner and matches, the oldest pick first. This reads the owner's whole
     /// history, and of each question in it where it is.
     async fn seen(&self, connection: &impl ConnectionTrait, owner: PickOwner) -> StoreResult<Vec<Placed>> {
-        let history = picks::Entity::find()
-            .select_only()
-            .column(picks::Column::QuestionId)
-            .inner_join(questions::Entity)
-            .filter(of(owner))
-            .order_by_asc(picks::Column::Number);
-        self.places(connection, history).await
+        self.places(connection, picked_for(owner).inner_join(questions::Entity)).await
     }
 
     /// Runs a query that selects ids of questions, and adds their places; those that do not match are
@@ -114,16 +161,16 @@ impl<'a> Pool<'a> {
     ) -> StoreResult<Vec<Placed>> {
         use questions::Column;
 
-        let found: Vec<(i64, String, String, String, Option<i64>)> = ids
-            .columns([Column::Category, Column::Difficulty, Column::QuestionType, Column::Ordinal])
+        let found: Vec<(i64, String, String, String, String, Option<i64>)> = ids
+            .columns([Column::Category, Column::Difficulty, Column::QuestionType, Column::Language, Column::Ordinal])
             .into_tuple()
             .all(connection)
             .await
             .during("looking up places of questions")?;
         let mut places = Vec::with_capacity(found.len());
-        for (id, category, difficulty, kind, ordinal) in found {
+        for (id, category, difficulty, kind, language, ordinal) in found {
             let bad = |error: StoreError| bad_row("questions", id, error);
-            let key = GroupKey::parse(&category, &difficulty, &kind).map_err(bad)?;
+            let key = GroupKey::parse(&category, &difficulty, &kind, &language).map_err(bad)?;
             if key.matches(self.filter) {
                 let place = ordinal.map(|ordinal| {
                     let missing = || bad_row("questions", id, format!("its group has no place {ordinal}"));
@@ -137,8 +184,8 @@ impl<'a> Pool<'a> {
 
     fn place(&self, key: &GroupKey, ordinal: i64) -> Option<u64> {
         let group = self.groups.get(key)?;
-        let place = group.start.checked_add(u64::try_from(ordinal).ok()?)?;
-        group.contains(&place).then_some(place)
+        let place = group.places.start.checked_add(u64::try_from(ordinal.checked_sub(group.first)?).ok()?)?;
+        group.places.contains(&place).then_some(place)
     }
 
     /// The questions at these places, in the same order.
@@ -146,9 +193,7 @@ impl<'a> Pool<'a> {
         let mut questions = Vec::with_capacity(places.len());
         for places in places.chunks(PROBES) {
             let wanted: Vec<_> = places.iter().filter_map(|place| self.locate(*place)).collect();
-            let probed = wanted.iter().fold(Condition::any(), |any, (key, ordinal)| {
-                any.add(key.condition().add(questions::Column::Ordinal.eq(*ordinal)))
-            });
+            let probed = wanted.iter().fold(Condition::any(), |any, (key, ordinal)| any.add(key.at(*ordinal)));
             let found = questions::Entity::find()
                 .find_also_related(question_counters::Entity)
                 .filter(probed)
@@ -165,7 +210,7 @@ impl<'a> Pool<'a> {
                 .collect::<StoreResult<_>>()?;
             for (key, ordinal) in wanted {
                 let question = found.remove(&(key.clone(), Some(ordinal))).ok_or_else(|| {
-                    let id = format!("{}/{}/{}", key.category, key.difficulty, key.kind);
+                    let id = format!("{}/{}/{}/{}", key.category, key.difficulty, key.kind, key.language);
                     bad_row("question_groups", id, format!("no question has place {ordinal}"))
                 })?;
                 questions.push(question);
@@ -176,8 +221,8 @@ impl<'a> Pool<'a> {
 
     /// The group of a place, and the ordinal in it.
     fn locate(&self, place: u64) -> Option<(&GroupKey, i64)> {
-        let (key, group) = self.groups.iter().find(|(_, group)| group.contains(&place))?;
-        Some((key, rows::stored(place - group.start)))
+        let (key, group) = self.groups.iter().find(|(_, group)| group.places.contains(&place))?;
+        Some((key, group.first.checked_add_unsigned(place - group.places.start)?))
     }
 }
 
@@ -193,6 +238,15 @@ const fn columns(owner: PickOwner) -> (&'static str, i64) {
 fn of(owner: PickOwner) -> Condition {
     let (owner, owner_id) = columns(owner);
     Condition::all().add(picks::Column::Owner.eq(owner)).add(picks::Column::OwnerId.eq(owner_id))
+}
+
+/// The ids of the questions that were picked for an owner, the oldest pick first.
+pub(super) fn picked_for(owner: PickOwner) -> Select<picks::Entity> {
+    picks::Entity::find()
+        .select_only()
+        .column(picks::Column::QuestionId)
+        .filter(of(owner))
+        .order_by_asc(picks::Column::Number)
 }
 
 async fn forget(connection: &impl ConnectionTrait, owner: PickOwner, seen: &[Placed]) -> StoreResult<()> {

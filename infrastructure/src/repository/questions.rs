@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,13 +9,14 @@ use sea_orm::{
     QueryResult, QuerySelect, QueryTrait,
 };
 use trivia_domain::model::{
-    Category, ContentKey, Difficulty, Page, Question, QuestionContent, QuestionId, QuestionKind, StemKey,
+    Category, ContentKey, Difficulty, Labels, Language, Page, Question, QuestionContent, QuestionId, QuestionKind,
+    StemKey, Tag,
 };
 use trivia_domain::ports::{AddOutcome, PickRequest, QuestionFilter, QuestionGroup, QuestionRepository};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::picking::pick;
-use super::{Repository, rows};
+use super::{Repository, labels, rows};
 use crate::database::Needs;
 use crate::entity::{question_counters, question_groups, question_versions, questions};
 use crate::error::{During, bad_row};
@@ -124,73 +125,142 @@ impl QuestionRepository for Repository {
         let row = row(&*writing, id).await?;
         if row.retired_at.is_some() {
             let mut groups = Groups::load(&*writing).await?;
-            let place = groups.append(&GroupKey::of(&rows::content(&row)?));
-            set_place(&*writing, row.id, Some(place), None).await?;
+            let ordinal = groups.append(&GroupKey::of(&rows::content(&row)?));
+            set_place(&*writing, row.id, Some(ordinal), None).await?;
             groups.store(&*writing).await?;
         }
         writing.commit().await
     }
+
+    async fn labels(&self, ids: &[QuestionId]) -> StoreResult<BTreeMap<QuestionId, Labels>> {
+        let snapshot = self.scope.snapshot("reading labels").await?;
+        labels::load(&*snapshot, ids).await
+    }
+
+    async fn label(&self, added: Vec<(QuestionId, Labels)>) -> StoreResult<()> {
+        if added.is_empty() {
+            return Ok(());
+        }
+        let writing = self.scope.write("labelling questions", Needs::Nothing, Effects::NONE).await?;
+        labels::add(&*writing, &added).await?;
+        writing.commit().await
+    }
+
+    async fn set_tags(&self, id: QuestionId, tags: BTreeSet<Tag>) -> StoreResult<()> {
+        let writing = self.scope.write("tagging a question", Needs::Nothing, Effects::NONE).await?;
+        labels::set_tags(&*writing, id, &tags).await?;
+        writing.commit().await
+    }
 }
 
-/// What is picked from together: a question has a dense place, its ordinal, in its group.
+/// Ordinals that each language has of one category, difficulty and kind: a question's ordinal is its dense place
+/// in its group, counted from where its language begins.
+pub(crate) const BLOCK: i64 = 1 << 32;
+
+/// What is picked from together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct GroupKey {
     pub(super) category: Category,
     pub(super) difficulty: Difficulty,
     pub(super) kind: QuestionKind,
+    pub(super) language: Language,
 }
 
 impl GroupKey {
     pub(super) fn of(content: &QuestionContent) -> Self {
-        Self { category: content.category().clone(), difficulty: content.difficulty(), kind: content.kind() }
+        Self {
+            category: content.category().clone(),
+            difficulty: content.difficulty(),
+            kind: content.kind(),
+            language: content.language().clone(),
+        }
     }
 
-    pub(super) fn parse(category: &str, difficulty: &str, kind: &str) -> StoreResult<Self> {
-        Ok(Self { category: Category::new(category)?, difficulty: difficulty.parse()?, kind: kind.parse()? })
+    pub(super) fn parse(category: &str, difficulty: &str, kind: &str, language: &str) -> StoreResult<Self> {
+        Ok(Self {
+            category: Category::new(category)?,
+            difficulty: difficulty.parse()?,
+            kind: kind.parse()?,
+            language: Language::new(language)?,
+        })
     }
 
     fn group(self, size: u64) -> QuestionGroup {
-        QuestionGroup { category: self.category, difficulty: self.difficulty, kind: self.kind, size }
+        let Self { category, difficulty, kind, language } = self;
+        QuestionGroup { category, difficulty, kind, language, size }
     }
 
     pub(super) fn matches(&self, filter: &QuestionFilter) -> bool {
-        filter.matches(&self.category, self.difficulty, self.kind)
+        filter.matches(&self.category, self.difficulty, self.kind, &self.language)
     }
 
-    /// The questions of the group.
-    pub(super) fn condition(&self) -> Condition {
+    /// Whether both share their ordinals.
+    fn is_beside(&self, other: &Self) -> bool {
+        self.category == other.category && self.difficulty == other.difficulty && self.kind == other.kind
+    }
+
+    /// The question with an ordinal, which says the language too.
+    pub(super) fn at(&self, ordinal: i64) -> Condition {
         Condition::all()
             .add(questions::Column::Category.eq(self.category.as_str()))
             .add(questions::Column::Difficulty.eq(self.difficulty.as_str()))
             .add(questions::Column::QuestionType.eq(self.kind.as_str()))
+            .add(questions::Column::Ordinal.eq(ordinal))
     }
 }
 
-/// Sizes of all groups; there are as many as categories times nine, so they are read whole.
-pub(super) struct Groups(pub(super) BTreeMap<GroupKey, u64>);
+/// The places of a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places {
+    /// The ordinal of its first question: a multiple of [`BLOCK`].
+    pub(super) first: i64,
+    pub(super) size: u64,
+}
+
+impl Places {
+    /// The ordinal behind the last one.
+    const fn end(self) -> i64 {
+        self.first.saturating_add_unsigned(self.size)
+    }
+}
+
+/// All groups; there are nine for each category and language, so they are read whole.
+pub(super) struct Groups(pub(super) BTreeMap<GroupKey, Places>);
 
 impl Groups {
     pub(super) async fn load(connection: &impl ConnectionTrait) -> StoreResult<Self> {
         let rows = question_groups::Entity::find().all(connection).await.during("reading question groups")?;
         let groups = rows.into_iter().map(|row| {
-            let key = GroupKey::parse(&row.category, &row.difficulty, &row.question_type)
+            let key = GroupKey::parse(&row.category, &row.difficulty, &row.question_type, &row.language)
                 .map_err(|error| bad_row("question_groups", &row.category, error))?;
             let size = u64::try_from(row.size).map_err(|error| bad_row("question_groups", &row.category, error))?;
-            Ok((key, size))
+            Ok((key, Places { first: row.first_ordinal, size }))
         });
         groups.collect::<StoreResult<_>>().map(Self)
     }
 
     /// Those that have questions.
     pub(super) fn sizes(self) -> Vec<QuestionGroup> {
-        self.0.into_iter().filter(|(_, size)| *size > 0).map(|(key, size)| key.group(size)).collect()
+        let sizes = self.0.into_iter().map(|(key, places)| (key, places.size));
+        sizes.filter(|(_, size)| *size > 0).map(|(key, size)| key.group(size)).collect()
     }
 
-    /// Takes the next place of a group.
-    fn append(&mut self, key: &GroupKey) -> u64 {
-        let size = self.0.entry(key.clone()).or_default();
-        *size += 1;
-        *size - 1
+    /// Takes the next ordinal of a group.
+    fn append(&mut self, key: &GroupKey) -> i64 {
+        if !self.0.contains_key(key) {
+            self.0.insert(key.clone(), Places { first: self.next_block(key), size: 0 });
+        }
+        self.0.get_mut(key).map_or(0, |places| {
+            places.size += 1;
+            places.end() - 1
+        })
+    }
+
+    /// Where a language begins that has no questions yet: behind all others beside it.
+    fn next_block(&self, key: &GroupKey) -> i64 {
+        let before = self.0.range(..key).rev().take_while(|(other, _)| other.is_beside(key));
+        let after = self.0.range(key..).take_while(|(other, _)| other.is_beside(key));
+        before.chain(after).map(|(_, places)| places.first + BLOCK).max().unwrap_or(0)
     }
 
     async fn store(&self, connection: &impl ConnectionTrait) -> StoreResult<()> {
@@ -199,19 +269,20 @@ impl Groups {
         let rows: Vec<_> = self
             .0
             .iter()
-            .map(|(key, size)| {
+            .map(|(key, places)| {
                 question_groups::Model {
                     category: key.category.as_str().to_owned(),
                     difficulty: key.difficulty.as_str().to_owned(),
                     question_type: key.kind.as_str().to_owned(),
-                    size: rows::stored(*size),
+                    language: key.language.as_str().to_owned(),
+                    first_ordinal: places.first,
+                    size: rows::stored(places.size),
                 }
                 .into_active_model()
             })
             .collect();
-        let replace = OnConflict::columns([Column::Category, Column::Difficulty, Column::QuestionType])
-            .update_column(Column::Size)
-            .to_owned();
+        let key = [Column::Category, Column::Difficulty, Column::QuestionType, Column::Language];
+        let replace = OnConflict::columns(key).update_column(Column::Size).to_owned();
         for rows in rows.chunks(CHUNK) {
             question_groups::Entity::insert_many(rows.to_vec())
                 .on_conflict(replace.clone())
@@ -223,11 +294,12 @@ impl Groups {
     }
 }
 
-fn matching(filter: &QuestionFilter) -> Condition {
-    Condition::all()
+pub(super) fn matching(filter: &QuestionFilter) -> Condition {
+    labels::labelled(filter)
         .add_option(filter.category.as_ref().map(|category| questions::Column::Category.eq(category.as_str())))
         .add_option(filter.difficulty.map(|difficulty| questions::Column::Difficulty.eq(difficulty.as_str())))
         .add_option(filter.kind.map(|kind| questions::Column::QuestionType.eq(kind.as_str())))
+        .add_option(filter.language.as_ref().map(|language| questions::Column::Language.eq(language.as_str())))
 }
 
 /// What a version that was replaced says.
@@ -252,6 +324,18 @@ async fn find(connection: &impl ConnectionTrait, id: QuestionId) -> StoreResult<
         .await
         .during("finding a question")?;
     found.pop().map(rows::question).transpose()
+}
+
+/// The newest version of a question that must be there.
+pub(super) async fn require(connection: &impl ConnectionTrait, id: QuestionId) -> StoreResult<i64> {
+    let mut found: Vec<i64> = questions::Entity::find_by_id(id.get())
+        .select_only()
+        .column(questions::Column::Version)
+        .into_tuple()
+        .all(connection)
+        .await
+        .during("finding a question")?;
+    found.pop().ok_or_else(|| StoreError::missing("question", id))
 }
 
 async fn row(connection: &impl ConnectionTrait, id: QuestionId) -> StoreResult<questions::Model> {
@@ -323,7 +407,7 @@ async fn add(
         fresh.push(questions::ActiveModel {
             id: NotSet,
             version: Set(1),
-            ordinal: Set(Some(rows::stored(groups.append(&GroupKey::of(content))))),
+            ordinal: Set(Some(groups.append(&GroupKey::of(content)))),
             created_at: Set(now),
             retired_at: Set(None),
             ..rows::content_columns(content, *content_key, *stem_key)?
@@ -410,7 +494,7 @@ async fn replace(
     let (from, to) = (GroupKey::of(&old), GroupKey::of(content));
     if row.retired_at.is_none() && from != to {
         let mut groups = Groups::load(connection).await?;
-        changed.ordinal = Set(Some(rows::stored(groups.append(&to))));
+        changed.ordinal = Set(Some(groups.append(&to)));
         changed.update(connection).await.during("updating a question")?;
         close_gap(connection, &mut groups, row).await?;
         return groups.store(connection).await;
@@ -422,13 +506,14 @@ async fn replace(
 /// Gives the place that `left` had to the last question of its group, and makes the group smaller.
 async fn close_gap(connection: &impl ConnectionTrait, groups: &mut Groups, left: &questions::Model) -> StoreResult<()> {
     let key = GroupKey::of(&rows::content(left)?);
-    let size = groups.0.entry(key.clone()).or_default();
-    let last = size.checked_sub(1).ok_or_else(|| bad_row("questions", left.id, "its group is empty"))?;
-    *size = last;
-    if left.ordinal != Some(rows::stored(last)) {
+    let places = groups.0.get_mut(&key).filter(|places| places.size > 0);
+    let places = places.ok_or_else(|| bad_row("questions", left.id, "its group is empty"))?;
+    places.size -= 1;
+    let last = places.end();
+    if left.ordinal != Some(last) {
         questions::Entity::update_many()
             .col_expr(questions::Column::Ordinal, Expr::value(left.ordinal))
-            .filter(key.condition().add(questions::Column::Ordinal.eq(rows::stored(last))))
+            .filter(key.at(last))
             .exec(connection)
             .await
             .during("closing a gap")?;
@@ -439,11 +524,11 @@ async fn close_gap(connection: &impl ConnectionTrait, groups: &mut Groups, left:
 async fn set_place(
     connection: &impl ConnectionTrait,
     id: i64,
-    place: Option<u64>,
+    ordinal: Option<i64>,
     retired_at: Option<DateTime<Utc>>,
 ) -> StoreResult<()> {
     questions::Entity::update_many()
-        .col_expr(questions::Column::Ordinal, Expr::value(place.map(rows::stored)))
+        .col_expr(questions::Column::Ordinal, Expr::value(ordinal))
         .col_expr(questions::Column::RetiredAt, Expr::value(retired_at))
         .filter(questions::Column::Id.eq(id))
         .exec(connection)

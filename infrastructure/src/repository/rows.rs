@@ -10,15 +10,17 @@ use serde_json::Value as Json;
 use trivia_domain::model::{
     AchievementDefinition, AnswerFact, Category, ChallengeAttempt, ChallengeId, ChallengeKind, ChallengeQuestion,
     ChannelId, Closing, ContentKey, DayKey, Fact, GameSession, IdempotencyKey, InChallenge, Language, LedgerEntry,
-    PeriodScore, Points, Question, QuestionBody, QuestionContent, QuestionId, QuestionKind, Receipt, SessionId,
-    SessionQuestion, StemKey, Tally, UserAchievement, UserId, UserProfile,
+    Pack, PackPart, PeriodScore, Points, Question, QuestionBody, QuestionContent, QuestionId, QuestionKind,
+    QuestionReport, Receipt, ReportId, ReportNote, SessionId, SessionQuestion, Settlement, StemKey, Tag, Tally,
+    UserAchievement, UserId, UserProfile,
 };
 use trivia_domain::play::Revision;
 use trivia_domain::{StoreError, StoreResult};
 
 use crate::entity::{
-    achievement_definitions, challenge_attempts, challenge_questions, closed_periods, game_sessions, ledger,
-    question_counters, questions, rankings, session_questions, user_achievements, user_tallies, users,
+    achievement_definitions, challenge_attempts, challenge_questions, closed_periods, game_sessions, ledger, packs,
+    question_counters, question_reports, question_tags, questions, rankings, session_questions, user_achievements,
+    user_tallies, users,
 };
 use crate::error::bad_row;
 
@@ -496,4 +498,59 @@ pub(crate) fn ledger_entry(row: ledger::Model) -> StoreResult<(LedgerEntry, Rece
     };
     let entry = LedgerEntry { user_id, seq, key, at: row.at, day: DayKey::new(row.day), fact };
     Ok((entry, receipt))
+}
+
+/// A pack.
+pub(crate) fn pack(row: packs::Model) -> StoreResult<Pack> {
+    let here = Row { table: "packs", id: &row.name };
+    let said = [
+        (PackPart::Title, row.title),
+        (PackPart::Source, row.source),
+        (PackPart::Author, row.author),
+        (PackPart::Licence, row.licence),
+        (PackPart::Attribution, row.attribution),
+    ];
+    let pack = Pack::new(here.parse(&row.name)?);
+    let mut said = said.into_iter().filter_map(|(part, text)| Some((part, text?)));
+    here.take(said.try_fold(pack, |pack, (part, text)| pack.with(part, &text)))
+}
+
+/// A tag.
+pub(crate) fn tag(row: &question_tags::Model) -> StoreResult<Tag> {
+    Row { table: "question_tags", id: &row.question_id }.parse(&row.tag)
+}
+
+/// A report of a player.
+pub(crate) fn report(row: question_reports::Model) -> StoreResult<QuestionReport> {
+    let here = Row { table: "question_reports", id: &row.id };
+    let settled = match (row.outcome.as_deref(), row.settled_at) {
+        (Some(outcome), Some(at)) => Some(Settlement { outcome: here.parse(outcome)?, at }),
+        (None, None) => None,
+        _ => return Err(bad_row(here.table, here.id, "it is settled by half")),
+    };
+    Ok(QuestionReport {
+        id: here.take(ReportId::new(row.id))?,
+        question_id: here.take(QuestionId::new(row.question_id))?,
+        version: here.small(row.version)?,
+        user_id: here.take(UserId::new(row.user_id))?,
+        reason: here.parse(&row.reason)?,
+        note: here.take(row.note.as_deref().map(ReportNote::new).transpose())?,
+        reported_at: row.reported_at,
+        settled,
+    })
+}
+
+/// The row of a report.
+pub(super) fn report_row(report: &QuestionReport) -> question_reports::Model {
+    question_reports::Model {
+        id: report.id.get(),
+        question_id: report.question_id.get(),
+        version: report.version.into(),
+        user_id: report.user_id.get(),
+        reason: report.reason.as_str().to_owned(),
+        note: report.note.as_ref().map(ReportNote::to_string),
+        reported_at: report.reported_at,
+        outcome: report.settled.map(|settled| settled.outcome.as_str().to_owned()),
+        settled_at: report.settled.map(|settled| settled.at),
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
-use trivia_domain::model::Calendar;
+use trivia_domain::model::{Calendar, Language};
 use trivia_domain::play::{Catalog, RuleBook};
 use trivia_domain::{StoreError, StoreResult};
 
@@ -51,7 +51,9 @@ pub(crate) async fn load(connection: &impl ConnectionTrait) -> StoreResult<RuleB
         .into_iter()
         .map(rows::revision)
         .collect::<StoreResult<_>>()?;
-    Ok(RuleBook { catalog: Catalog::new(revisions)?, calendar })
+    let language = book.challenge_language.map(|language| Language::new(&language)).transpose();
+    let challenge_language = language.map_err(|error| bad_row("rule_book", BOOK, error))?;
+    Ok(RuleBook { catalog: Catalog::new(revisions)?, calendar, challenge_language })
 }
 
 /// Adds what is new and marks what was retired; nothing else about a revision ever changes.
@@ -81,6 +83,10 @@ pub(super) async fn store(connection: &impl ConnectionTrait, rules: &RuleBook) -
         .col_expr(rule_book::Column::Revision, Expr::col(rule_book::Column::Revision).add(1))
         .col_expr(rule_book::Column::Zone, rules.calendar.zone.as_str().into())
         .col_expr(rule_book::Column::WeekStart, rules.calendar.week_start.as_str().into())
+        .col_expr(
+            rule_book::Column::ChallengeLanguage,
+            Expr::value(rules.challenge_language.as_ref().map(Language::to_string)),
+        )
         .filter(rule_book::Column::Id.eq(BOOK))
         .exec(connection)
         .await

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QuerySelect};
-use trivia_domain::model::{AchievementDefinition, AchievementId, Calendar};
+use trivia_domain::model::{AchievementDefinition, AchievementId, Calendar, Language};
 use trivia_domain::play::RuleBook;
 use trivia_domain::ports::RulesPort;
 use trivia_domain::{StoreError, StoreResult};
@@ -38,6 +38,14 @@ impl RulesPort for Repository {
             Ok(changed)
         };
         self.change(set).await
+    }
+
+    async fn set_challenge_language(&self, language: Option<Language>) -> StoreResult<()> {
+        // no number follows from it, so nothing is folded again
+        let writing = self.scope.write("changing the rules", Needs::Nothing, Effects::SESSIONS).await?;
+        let rules = RuleBook::clone(&*rule_book::current(self.scope.core(), &*writing).await?);
+        rule_book::store(&*writing, &RuleBook { challenge_language: language, ..rules }).await?;
+        writing.commit().await
     }
 }
 

@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use trivia_domain::model::{
     Badge, Challenge, ChallengeAnswer, ChallengeAttempt, ChallengeId, ChallengeKind, ChallengeQuestion, Difficulty,
-    GameSession, Given, Points, QuestionId, UserId,
+    GameSession, Given, Language, Points, QuestionId, UserId,
 };
 use trivia_domain::ports::{Clock, StartChallenge, execute};
 use trivia_domain::{Refusal, StoreError};
@@ -438,4 +438,36 @@ pub(crate) async fn l17_a_challenge_keeps_the_versions_that_it_began_with(game: 
     assert_eq!(game.answer(bob, &session, true).await.unwrap().correct, Some(true), "all are asked the same");
     game.wait(TimeDelta::days(1));
     assert_eq!(game.start_challenge(2, bob, Daily).await.questions[0].version, 2);
+}
+
+pub(crate) async fn l11_new_challenges_have_the_language_that_is_set(game: Game) {
+    let icelandic = Language::new("is").unwrap();
+    for n in 0..40 {
+        let content = statement(&format!("Said {n}"), true);
+        game.add(if n % 4 == 0 { content.with_language(icelandic.clone()) } else { content }).await;
+    }
+    let host = game.user(1).await;
+    let rules = game.store.rules();
+    assert_eq!(rules.rules().await.unwrap().challenge_language, None);
+    rules.set_challenge_language(Some(icelandic.clone())).await.unwrap();
+    assert_eq!(rules.rules().await.unwrap().challenge_language, Some(icelandic.clone()));
+    for kind in ChallengeKind::ALL {
+        let session = game.start_challenge_anywhere(host, kind).await;
+        for asked in &session.questions {
+            let question = game.store.questions().get(asked.question_id).await.unwrap();
+            assert_eq!(*question.content.language(), icelandic);
+        }
+        // what was started keeps its questions
+        rules.set_challenge_language(Some(Language::new("en").unwrap())).await.unwrap();
+        let again = game.start_challenge_anywhere(game.user(2).await, kind).await;
+        let ids = |session: &GameSession| session.questions.iter().map(|asked| asked.question_id).collect::<Vec<_>>();
+        assert_eq!(ids(&again), ids(&session));
+        rules.set_challenge_language(Some(icelandic.clone())).await.unwrap();
+    }
+    game.wait(TimeDelta::weeks(1));
+    rules.set_challenge_language(Some(Language::new("de").unwrap())).await.unwrap();
+    let refused = refusal(game.try_challenge(1, host, Weekly).await);
+    assert_eq!(refused, Refusal::NotEnoughQuestions { available: 0, wanted: 5 });
+    rules.set_challenge_language(None).await.unwrap();
+    game.start_challenge(1, host, Weekly).await;
 }

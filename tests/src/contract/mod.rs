@@ -14,12 +14,15 @@ mod concurrency;
 mod content;
 mod game;
 mod histories;
+mod labels;
+mod languages;
 mod model;
 mod people;
 mod picking;
 mod questions;
 mod rankings;
 mod reading;
+mod reports;
 mod rules;
 mod sessions;
 mod snapshot;
@@ -87,6 +90,38 @@ macro_rules! contract_tests {
                 l18_retired_questions_are_never_picked_again,
                 groups_stay_dense_while_questions_come_and_go,
                 groups_stay_dense_under_concurrent_changes;
+            labels:
+                missing_packs_are_missing,
+                a_pack_reads_back_whole_and_can_change,
+                packs_are_listed_by_name_with_their_sizes,
+                labels_are_added_and_stay,
+                labels_are_added_all_or_none,
+                tags_are_replaced_as_a_whole,
+                l17_labels_are_no_part_of_the_content,
+                questions_are_listed_by_label,
+                l18_a_pick_follows_its_labels,
+                l18_picks_by_label_are_uniform,
+                l18_labels_and_scopes_go_together,
+                l18_every_store_picks_the_same_by_label,
+                l2_questions_and_their_labels_come_together,
+                concurrent_labels_are_united;
+            languages:
+                l18_a_game_in_one_language_is_asked_no_other,
+                l18_picks_of_a_language_are_uniform,
+                l18_every_store_draws_the_same_of_a_language,
+                groups_of_languages_stay_dense;
+            reports:
+                a_report_reads_back_whole,
+                a_player_has_one_open_report_of_a_question,
+                reports_name_what_is_missing,
+                reports_are_listed_by_question_in_pages,
+                questions_with_the_most_reports_come_first,
+                settling_closes_what_is_open,
+                a_player_cannot_flood_the_moderators,
+                concurrent_reports_of_one_player_are_one,
+                l2_a_failed_work_reports_and_settles_nothing,
+                l23_reports_go_with_their_player,
+                l23_reports_of_two_are_united;
             sessions:
                 missing_sessions_are_missing,
                 a_started_session_reads_back_whole,
@@ -152,7 +187,8 @@ macro_rules! contract_tests {
                 l11_a_refused_start_draws_nothing,
                 l2_a_failed_work_draws_no_challenge,
                 l11_a_challenge_started_before_midnight_belongs_to_its_day,
-                l17_a_challenge_keeps_the_versions_that_it_began_with;
+                l17_a_challenge_keeps_the_versions_that_it_began_with,
+                l11_new_challenges_have_the_language_that_is_set;
             calendar:
                 l10_a_time_zone_is_kept,
                 l10_days_turn_at_the_players_midnight,

@@ -203,6 +203,7 @@ pub(crate) async fn l23_an_erased_id_comes_back_as_a_new_player(game: Game) {
         challenges: vec![],
         sessions: vec![],
         picks: vec![],
+        reports: vec![],
         originals: vec![],
         exported_at: game.clock.now(),
     };

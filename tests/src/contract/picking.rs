@@ -14,31 +14,31 @@ use super::Game;
 use super::content::{category, choice, statement_of};
 use super::game::{WorkFuture, assert_conflict, channel_id, question_id, refusal, together, user_id, work};
 
-fn wanted(count: u32, seed: u64) -> PickRequest {
+pub(super) fn wanted(count: u32, seed: u64) -> PickRequest {
     PickRequest { filter: QuestionFilter::default(), count, exclude: Vec::new(), seed, scope: None }
 }
 
 const POLICIES: [WhenExhausted; 3] = [WhenExhausted::Error, WhenExhausted::ReuseOldest, WhenExhausted::Reset];
 
-fn channel(id: i64) -> PickOwner {
+pub(super) fn channel(id: i64) -> PickOwner {
     PickOwner::Channel(channel_id(id))
 }
 
-fn new_for(of: PickOwner, exhausted: WhenExhausted, count: u32, seed: u64) -> PickRequest {
+pub(super) fn new_for(of: PickOwner, exhausted: WhenExhausted, count: u32, seed: u64) -> PickRequest {
     PickRequest { scope: Some(PickScope { of, exhausted }), ..wanted(count, seed) }
 }
 
-fn of(name: &str) -> QuestionFilter {
+pub(super) fn of(name: &str) -> QuestionFilter {
     QuestionFilter { category: Some(category(name)), ..QuestionFilter::default() }
 }
 
 impl Game {
-    async fn pick(&self, request: &PickRequest) -> Vec<QuestionId> {
+    pub(super) async fn pick(&self, request: &PickRequest) -> Vec<QuestionId> {
         self.store.questions().pick(request).await.unwrap().into_iter().map(|question| question.id).collect()
     }
 
     /// What can be picked, by its size and by picking all of it.
-    async fn pickable(&self) -> BTreeSet<QuestionId> {
+    pub(super) async fn pickable(&self) -> BTreeSet<QuestionId> {
         let size: u64 = self.store.questions().groups().await.unwrap().iter().map(|group| group.size).sum();
         let all = self.pick(&wanted(u32::try_from(size).unwrap(), 3)).await;
         let different: BTreeSet<_> = all.iter().copied().collect();
@@ -105,6 +105,8 @@ pub(crate) async fn l18_a_pick_follows_the_filter(game: Game) {
             category: Some(group.category.clone()),
             difficulty: Some(group.difficulty),
             kind: Some(group.kind),
+            language: Some(group.language.clone()),
+            ..QuestionFilter::default()
         };
         let count = u32::try_from(group.size).unwrap();
         let request = PickRequest { filter, ..wanted(count, 5) };
@@ -199,7 +201,7 @@ pub(crate) async fn t10_ten_wanted_where_six_exist(game: Game) {
 }
 
 /// The same questions in any order.
-fn set(ids: &[QuestionId]) -> BTreeSet<QuestionId> {
+pub(super) fn set(ids: &[QuestionId]) -> BTreeSet<QuestionId> {
     ids.iter().copied().collect()
 }
 

@@ -2,9 +2,11 @@
 
 use trivia_domain::model::{
     AchievementDefinition, Board, Calendar, ChallengeAttempt, ChallengeKind, DayKey, GameSession, LeaderboardPage,
-    Page, Period, Question, UserAchievement, UserProfile, WeeklyRanking,
+    Page, Period, Question, QuestionReport, UserAchievement, UserProfile, WeeklyRanking,
 };
-use trivia_domain::ports::{AchievementProgress, Clock, QuestionFilter, QuestionGroup, Repositories, UserBreakdown};
+use trivia_domain::ports::{
+    AchievementProgress, Clock, QuestionFilter, QuestionGroup, ReportFilter, Repositories, UserBreakdown,
+};
 
 use super::Game;
 use super::game::channel_id;
@@ -19,6 +21,7 @@ pub(crate) struct Snapshot {
     definitions: Vec<AchievementDefinition>,
     pub(crate) questions: Vec<Question>,
     groups: Vec<QuestionGroup>,
+    reports: Vec<QuestionReport>,
     boards: Vec<LeaderboardPage>,
     live: Vec<Option<GameSession>>,
 }
@@ -77,6 +80,7 @@ impl Game {
             definitions: store.achievements().definitions().await.unwrap(),
             questions: store.questions().list(&QuestionFilter::default(), Page::first(ALL)).await.unwrap(),
             groups: store.questions().groups().await.unwrap(),
+            reports: self.reports(ReportFilter { question: None, settled: true }).await,
             boards,
             live,
         }

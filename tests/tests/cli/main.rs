@@ -7,6 +7,7 @@ mod commands;
 mod faults;
 mod games;
 mod import;
+mod packs;
 mod people;
 mod places;
 mod questions;

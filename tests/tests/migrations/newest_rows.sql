@@ -16,10 +16,22 @@ INSERT INTO questions (id, version, content_key, stem_key, language, category, d
     (7002, 1, x'02', x'02', 'is', 'New', 'hard', 'fill_blank', 'Say c', 'c', NULL, '["C","see"]', 'why', 45, 0,
      '2026-11-01T09:00:00.123+00:00', NULL),
     (7003, 1, x'03', x'03', 'en', 'New', 'easy', 'true_false', 'So it is', 'true', NULL, NULL, NULL, NULL, NULL,
-     '2026-11-01T09:00:00+00:00', '2026-11-02T09:00:00+00:00');
+     '2026-11-01T09:00:00+00:00', '2026-11-02T09:00:00+00:00'),
+    (7004, 1, x'04', x'04', 'is', 'New', 'easy', 'multiple_choice', 'Veldu b', 'b', '["a","b"]', NULL, NULL, NULL,
+     4294967296, '2026-11-01T09:00:00+00:00', NULL);
 INSERT INTO question_versions VALUES (7001, 1, '{"kind":"multiple_choice"}', '2026-11-01T10:00:00+00:00');
+INSERT INTO packs VALUES
+    (8001, 'new', 'New ones', 'https://example.org', 'O''Brien', 'CC-BY-4.0', 'By O''Brien
+and others', '2026-11-01T09:00:00.123+00:00'),
+    (8000, 'empty', NULL, NULL, NULL, NULL, NULL, '2026-11-01T09:00:00+00:00');
+INSERT INTO pack_questions VALUES (8001, 7001), (8001, 7003);
+INSERT INTO question_tags VALUES (7001, 'odd'), (7002, 'odd'), (7002, 'b; ü');
 INSERT INTO question_groups VALUES
-    ('New', 'easy', 'multiple_choice', 1), ('New', 'hard', 'fill_blank', 1), ('New', 'easy', 'true_false', 0);
+    ('New', 'easy', 'multiple_choice', 'en', 0, 1), ('New', 'easy', 'multiple_choice', 'is', 4294967296, 1),
+    ('New', 'hard', 'fill_blank', 'is', 0, 1), ('New', 'easy', 'true_false', 'en', 0, 0);
+INSERT INTO question_reports VALUES
+    (1, 7001, 1, 5001, 'wrong_answer', 'It is a', '2026-11-02T10:01:00+00:00', NULL, NULL),
+    (2, 7001, 2, 5002, 'other', NULL, '2026-11-02T10:02:00.5+00:00', 'dismissed', '2026-11-02T11:00:00+00:00');
 INSERT INTO question_counters VALUES (7001, 3, 2, 0, 0);
 INSERT INTO game_sessions VALUES
     (x'019a0000000070008000000000000001', 600, 5001, 'normal', NULL, 'finished', 30000, 0, '2026-11-01T10:00:00+00:00', '2026-11-01T10:00:20.5+00:00'),
@@ -56,7 +68,7 @@ INSERT INTO ledger (user_id, seq, key, kind, at, day, points, total_points, stre
     (5001, 5, x'05', 'reset', '2026-11-02T10:00:05.000001+00:00', '2026-11-02', 0, 0, 0, NULL, NULL);
 INSERT INTO picks VALUES
     ('player', 5001, 7001, 3), ('player', 5001, 7003, 2), ('channel', 600, 7001, 1), ('channel', 5001, 7001, 1);
-UPDATE rule_book SET revision = 3, zone = 'Atlantic/Reykjavik', week_start = 'sunday';
+UPDATE rule_book SET revision = 3, zone = 'Atlantic/Reykjavik', week_start = 'sunday', challenge_language = 'is';
 INSERT INTO achievement_definitions VALUES
     (19, 'regular', 'Regular', '☕', 'participation', '{"rule":"answered","at_least":10}', 10, 0, '2026-11-02T09:00:00+00:00'),
     (20, 'regular', 'Regular', '☕', 'participation', '{"rule":"answered","at_least":20}', 10, 1, NULL);

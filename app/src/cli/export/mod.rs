@@ -1,5 +1,7 @@
 //! `export`: data for other programs.
 
+mod attribution;
+mod csv;
 pub(super) mod file;
 mod original;
 mod questions;
@@ -13,8 +15,8 @@ use crate::wiring::App;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// All questions that are not retired, one JSON object a line: `import` reads them back
-    Questions(Target),
+    /// All questions that are not retired, as JSON Lines or CSV: `import` reads both back
+    Questions(questions::Args),
     /// Everything that is stored about a person, as one JSON document
     User(user::Args),
     /// A database that the original system can use: the way back
@@ -34,7 +36,7 @@ pub(super) struct Target {
 
 pub(super) async fn run(app: &App, command: &Command, output: &mut Output) -> CommandResult {
     match command {
-        Command::Questions(target) => questions::run(app, target, output).await,
+        Command::Questions(args) => questions::run(app, args, output).await,
         Command::User(args) => user::run(app, args, output).await,
         Command::Original(args) => original::run(app, args, output).await,
     }

@@ -188,11 +188,18 @@ impl<'a> Game<'a> {
 }
 
 async fn pick(store: &dyn Store, user: UserId, seed: u64, args: &Args) -> Result<Vec<Question>, Failure> {
-    let filter = QuestionFilter { category: args.category.clone(), difficulty: args.difficulty, kind: None };
+    let filter = QuestionFilter {
+        category: args.category.clone(),
+        difficulty: args.difficulty,
+        language: args.language.clone(),
+        tag: args.tag.clone(),
+        pack: args.pack.clone(),
+        ..QuestionFilter::default()
+    };
     // nobody is asked the same twice while there is something new
     let scope = PickScope { of: PickOwner::Player(user), exhausted: WhenExhausted::ReuseOldest };
     let request = PickRequest { filter, count: args.questions, exclude: Vec::new(), seed, scope: Some(scope) };
-    let hint = "ask for fewer with --questions, or for another category or difficulty";
+    let hint = "ask for fewer with --questions, or for another category, difficulty, language, tag or pack";
     store.questions().pick(&request).await.map_err(too_few(hint))
 }
 

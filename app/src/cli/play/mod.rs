@@ -8,7 +8,8 @@ mod shown;
 use clap::value_parser;
 use serde::Serialize;
 use trivia_domain::model::{
-    AchievementId, Board, Category, ChallengeKind, Difficulty, Period, Points, Standing, UserId,
+    AchievementId, Board, Category, ChallengeKind, Difficulty, Language, PackName, Period, Points, Standing, Tag,
+    UserId,
 };
 use trivia_domain::ports::Store;
 
@@ -26,7 +27,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", default_value = "1")]
     user: UserId,
     /// Play the question of the day, or those of the week: the same for everybody, one attempt each
-    #[arg(long, value_name = "KIND", conflicts_with_all = ["questions", "category", "difficulty"])]
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["questions", "category", "difficulty", "language", "tag", "pack"])]
     challenge: Option<ChallengeKind>,
     /// How many questions
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..=100))]
@@ -37,6 +38,15 @@ pub(super) struct Args {
     /// Only this difficulty: easy, medium or hard
     #[arg(long)]
     difficulty: Option<Difficulty>,
+    /// Only this language, such as is or pt-br
+    #[arg(long)]
+    language: Option<Language>,
+    /// Only with this tag
+    #[arg(long)]
+    tag: Option<Tag>,
+    /// Only of this pack
+    #[arg(long, value_name = "NAME")]
+    pack: Option<PackName>,
     /// Seconds to answer a question
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..=86_400))]
     time_limit: u64,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use trivia_domain::model::{Page, Question, QuestionId};
 use trivia_domain::play::{Doubt, Review};
-use trivia_domain::ports::{QuestionFilter, QuestionRepository, Repositories};
+use trivia_domain::ports::{QuestionFilter, ReportedQuestion, Store};
 
 use crate::cli::{CommandResult, Verdict};
 use crate::error::Failure;
@@ -30,6 +30,15 @@ struct Report {
     near_duplicates: usize,
     /// The first findings.
     doubts: Vec<Shown>,
+    /// Questions with open reports of players, those with the most first.
+    reported: Vec<Reported>,
+}
+
+#[derive(Serialize)]
+struct Reported {
+    #[serde(flatten)]
+    reports: ReportedQuestion,
+    details: Question,
 }
 
 #[derive(Serialize)]
@@ -40,13 +49,15 @@ struct Shown {
 }
 
 pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandResult {
-    let report = app.with_database(async |database| load(database.questions(), args.limit).await).await?;
+    let report = app.with_database(async |database| load(database, args.limit).await).await?;
     tell(&report, output)?;
     output.report(&report)?;
     Ok(Verdict::Good)
 }
 
-async fn load(questions: &dyn QuestionRepository, limit: usize) -> Result<Report, Failure> {
+async fn load(store: &dyn Store, limit: usize) -> Result<Report, Failure> {
+    let reported = reported(store, limit).await?;
+    let questions = store.questions();
     let (mut review, mut looked_at) = (Review::default(), 0);
     let mut page = Page::first(PAGE);
     loop {
@@ -72,11 +83,26 @@ async fn load(questions: &dyn QuestionRepository, limit: usize) -> Result<Report
         }
         shown.push(Shown { doubt, details });
     }
-    Ok(Report { questions: looked_at, contradictions, near_duplicates, doubts: shown })
+    Ok(Report { questions: looked_at, contradictions, near_duplicates, doubts: shown, reported })
+}
+
+async fn reported(store: &dyn Store, limit: usize) -> Result<Vec<Reported>, Failure> {
+    let mut reported = Vec::new();
+    for reports in store.reports().reported(u32::try_from(limit).unwrap_or(u32::MAX)).await? {
+        let details = store.questions().get(reports.question_id).await?;
+        reported.push(Reported { reports, details });
+    }
+    Ok(reported)
 }
 
 fn tell(report: &Report, output: &mut Output) -> Result<(), Failure> {
     let style = output.style();
+    for Reported { reports: ReportedQuestion { open, reasons, .. }, details } in &report.reported {
+        let given: Vec<_> = reasons.iter().map(|(reason, times)| format!("{reason} {times}")).collect();
+        let open = count(usize::try_from(*open).unwrap_or(usize::MAX), "report");
+        writeln!(output, "{}: {}", style.bad(open), given.join(", "))?;
+        tell_question(details, output)?;
+    }
     for Shown { doubt, details } in &report.doubts {
         match doubt {
             Doubt::Contradiction { .. } => writeln!(output, "{}", style.bad("contradiction"))?,
@@ -84,8 +110,7 @@ fn tell(report: &Report, output: &mut Output) -> Result<(), Failure> {
             _ => writeln!(output, "doubtful")?,
         }
         for question in details {
-            let (text, answer) = (printable(question.content.text()), printable(question.content.answer()));
-            writeln!(output, "  {} {text} Right: {answer}", question.id)?;
+            tell_question(question, output)?;
         }
     }
     let found = report.contradictions + report.near_duplicates;
@@ -99,8 +124,16 @@ fn tell(report: &Report, output: &mut Output) -> Result<(), Failure> {
         count(report.contradictions, "contradiction"),
         count(report.near_duplicates, "near duplicate")
     )?;
-    if found > 0 {
+    if found > 0 || !report.reported.is_empty() {
         writeln!(output, "\nNext: `trivia-db questions retire ID` for what should not be asked.")?;
     }
+    if !report.reported.is_empty() {
+        writeln!(output, "Then `trivia-db questions settle ID` closes what players reported.")?;
+    }
     Ok(())
+}
+
+fn tell_question(question: &Question, output: &mut Output) -> Result<(), Failure> {
+    let (text, answer) = (printable(question.content.text()), printable(question.content.answer()));
+    writeln!(output, "  {} {text} Right: {answer}", question.id)
 }

@@ -138,7 +138,7 @@ fn question(item: Item, repaired: bool, defaults: &Defaults) -> Parsed {
     let draft = Draft::new(written(&item.stem, &mut fixes), told.answers, defaults);
     let parts = [told.explanation.trim(), general.trim()];
     let explanation = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
-    Draft { fixes, explanation, ..draft }.finish()
+    Draft { fixes, explanation, tags: item.tags, ..draft }.finish()
 }
 
 fn told(answers: syntax::Answers, fixes: &mut Vec<Fix>) -> Result<Told, Parsed> {

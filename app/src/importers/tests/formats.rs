@@ -171,6 +171,7 @@ fn l19_bombs_of_entities_and_aliases_are_refused() {
 fn l19_every_oddity_of_red_discordbot_has_its_outcome() {
     let file = corpus!("redbot/oddities");
     let expected = [
+        (1, Err("pack")),
         (7, Ok(vec![Fix::EqualOptions])),
         (11, Ok(vec![])),
         (14, Ok(vec![Fix::EmptyOption])),
@@ -283,6 +284,7 @@ fn columns_can_be_named_by_number_and_by_name() {
         let found = found(Format::Csv, file.as_bytes(), &assumed).into_iter();
         let text = |found: Found| match found.parsed {
             Parsed::Ok { content, .. } => (content.text().to_owned(), content.answer().to_owned()),
+            Parsed::Pack(pack) => ("pack".to_owned(), pack.name().to_string()),
             Parsed::Rejected { code, .. } | Parsed::Note { code, .. } => (code.to_owned(), found.text),
         };
         found.map(text).collect()
@@ -301,7 +303,8 @@ fn columns_can_be_named_by_number_and_by_name() {
 
 #[test]
 fn l19_what_the_file_does_not_say_is_given() {
-    let assumed = Assumed { category: Some("Sport".parse().unwrap()), language: "is".parse().unwrap(), columns: None };
+    let assumed =
+        Assumed { category: Some("Sport".parse().unwrap()), language: "is".parse().unwrap(), ..Assumed::default() };
     for (format, file) in [
         (Format::Redbot, "Hvað?:\n- a\n"),
         (Format::Csv, "question,answer\nHvað?,a\n"),

@@ -1,6 +1,8 @@
 //! The formats of the first hour: the Open Trivia Database, OpenTriviaQA, and our own.
 
-use trivia_domain::model::{Category, Difficulty, Language, Points, QuestionBody, QuestionContent, QuestionKind};
+use trivia_domain::model::{
+    Category, Difficulty, Labels, Language, Points, QuestionBody, QuestionContent, QuestionKind,
+};
 
 use super::super::{Fix, Format, MAX_RECORD, Parsed};
 use super::{JSONL, OPENTDB, OPENTRIVIAQA, options, questions, records, summary};
@@ -169,7 +171,7 @@ fn l19_what_is_written_is_read_back_also_the_largest() {
     .with_language(Language::new("tr").unwrap());
     for content in [largest, odd] {
         let line = serde_json::to_vec(&content).unwrap();
-        let read = [(1, Parsed::Ok { content: Box::new(content), fixes: Vec::new() })];
+        let read = [(1, Parsed::Ok { content: Box::new(content), labels: Labels::default(), fixes: Vec::new() })];
         assert_eq!(records(Format::Jsonl, &line), read);
     }
 }

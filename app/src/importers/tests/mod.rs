@@ -5,6 +5,7 @@ mod golden;
 mod hostile;
 mod imports;
 mod known;
+mod labels;
 
 use std::fs;
 use std::io::Cursor;
@@ -40,6 +41,7 @@ fn records(format: Format, bytes: &[u8]) -> Vec<(u64, Parsed)> {
 fn summary(format: Format, bytes: &[u8]) -> Vec<(u64, Result<Vec<Fix>, &'static str>)> {
     let short = |parsed| match parsed {
         Parsed::Ok { fixes, .. } => Ok(fixes),
+        Parsed::Pack(_) => Err("pack"),
         Parsed::Rejected { code, .. } | Parsed::Note { code, .. } => Err(code),
     };
     records(format, bytes).into_iter().map(|(line, parsed)| (line, short(parsed))).collect()
@@ -48,7 +50,7 @@ fn summary(format: Format, bytes: &[u8]) -> Vec<(u64, Result<Vec<Fix>, &'static 
 fn questions(format: Format, bytes: &[u8]) -> Vec<QuestionContent> {
     let ok = |(_, parsed)| match parsed {
         Parsed::Ok { content, .. } => Some(*content),
-        Parsed::Rejected { .. } | Parsed::Note { .. } => None,
+        Parsed::Pack(_) | Parsed::Rejected { .. } | Parsed::Note { .. } => None,
     };
     records(format, bytes).into_iter().filter_map(ok).collect()
 }

@@ -52,6 +52,7 @@ pub(crate) fn stats() -> DatabaseStats {
         rows: BTreeMap::from([("users".to_owned(), 7)]),
         questions_by_difficulty: BTreeMap::new(),
         questions_by_kind: BTreeMap::new(),
+        questions_by_language: BTreeMap::new(),
         free_pages: 0,
         engine: "SQLite".to_owned(),
         pool: PoolStats { writers: 1, readers: 4, idle: 5, slow_operations: 0, busy_retries: 0 },

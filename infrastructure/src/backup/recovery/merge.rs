@@ -17,21 +17,23 @@ use super::sound::sound;
 use super::tables::{Shape, quoted};
 use crate::entity::questions;
 use crate::error::{During, is_constraint, translate};
-use crate::repository::rows;
+use crate::repository::{BLOCK, rows};
 
 const ACTION: &str = "merging salvaged rows";
 /// Rows that are looked at, and tried to be inserted, together.
 const CHUNK: usize = 500;
 /// Ordinals of questions begin here until all are numbered anew.
-const UNNUMBERED: i64 = 1_000_000_000_000;
+const UNNUMBERED: i64 = 100_000_000_000_000_000;
 
 /// What proves that a salvaged row `s` is younger than the row `m` of the base. Tables that are not here have
 /// rows that never change.
-const NEWER: [(&str, &str); 7] = [
+const NEWER: [(&str, &str); 9] = [
     ("rule_book", "s.revision > m.revision"),
     ("achievement_definitions", "s.retired_at IS NOT NULL AND m.retired_at IS NULL"),
     ("questions", "s.version > m.version OR s.version = m.version AND s.retired_at IS NOT m.retired_at"),
+    ("packs", "s.name = m.name AND s.changed_at > m.changed_at"),
     ("users", "s.time_zone <> m.time_zone"),
+    ("question_reports", "m.settled_at IS NULL AND (s.settled_at IS NOT NULL OR s.reported_at > m.reported_at)"),
     ("game_sessions", "m.status = 'live' AND (s.status <> 'live' OR s.position > m.position)"),
     ("session_questions", "m.opened_at IS NULL AND s.opened_at IS NOT NULL"),
     ("erasures", "s.erased_at > m.erased_at"),
@@ -300,9 +302,10 @@ pub(super) async fn settle_derived(connection: &DatabaseConnection, now: DateTim
     run(
         connection,
         format!(
-            "UPDATE questions SET ordinal = {UNNUMBERED} * 10 + r.place FROM (SELECT id, ROW_NUMBER() OVER \
-             (PARTITION BY category, difficulty, question_type ORDER BY ordinal, id) - 1 AS place \
-             FROM questions WHERE ordinal IS NOT NULL) r WHERE r.id = questions.id"
+            "UPDATE questions SET ordinal = {UNNUMBERED} * 10 + r.place FROM (SELECT id, \
+             (DENSE_RANK() OVER (PARTITION BY category, difficulty, question_type ORDER BY language) - 1) * {BLOCK} \
+             + ROW_NUMBER() OVER (PARTITION BY category, difficulty, question_type, language ORDER BY ordinal, id) - 1 \
+             AS place FROM questions WHERE ordinal IS NOT NULL) r WHERE r.id = questions.id"
         ),
     )
     .await?;
@@ -311,8 +314,9 @@ pub(super) async fn settle_derived(connection: &DatabaseConnection, now: DateTim
     run(connection, "DELETE FROM question_groups").await?;
     run(
         connection,
-        "INSERT INTO question_groups (category, difficulty, question_type, size) SELECT category, difficulty, \
-         question_type, COUNT(*) FROM questions WHERE ordinal IS NOT NULL GROUP BY 1, 2, 3",
+        "INSERT INTO question_groups (category, difficulty, question_type, language, first_ordinal, size) \
+         SELECT category, difficulty, question_type, language, MIN(ordinal), COUNT(*) FROM questions \
+         WHERE ordinal IS NOT NULL GROUP BY 1, 2, 3, 4",
     )
     .await?;
     // a session without some of its questions cannot go on, and a channel has one

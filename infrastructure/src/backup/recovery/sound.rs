@@ -1,12 +1,13 @@
 //! Whether our models can read a salvaged row: a flipped bit in a text would stop whoever reads it later.
 
 use sea_orm::{FromQueryResult, QueryResult};
-use trivia_domain::model::{QuestionContent, TimeZone, UserProfile, Weekday};
+use trivia_domain::model::{Language, QuestionContent, TimeZone, UserProfile, Weekday};
 use trivia_domain::{StoreError, StoreResult};
 
 use crate::entity::{
     achievement_definitions, challenge_questions, challenges, closed_periods, erasures, game_sessions, ledger, merges,
-    picks, question_counters, question_versions, questions, rule_book, session_questions, users,
+    pack_questions, packs, picks, question_counters, question_reports, question_tags, question_versions, questions,
+    rule_book, session_questions, users,
 };
 use crate::error::{During, bad_row};
 use crate::repository::rows;
@@ -22,8 +23,12 @@ pub(super) fn sound(table: &str, row: &QueryResult) -> StoreResult<()> {
         "game_sessions" => rows::session(read::<game_sessions::Model>(row)?, Vec::new()).map(drop),
         "ledger" => rows::ledger_entry(read::<ledger::Model>(row)?).map(drop),
         "merges" => read::<merges::Model>(row).map(drop),
+        "pack_questions" => read::<pack_questions::Model>(row).map(drop),
+        "packs" => rows::pack(read::<packs::Model>(row)?).map(drop),
         "picks" => read::<picks::Model>(row).map(drop),
         "question_counters" => read::<question_counters::Model>(row).map(drop),
+        "question_reports" => rows::report(read::<question_reports::Model>(row)?).map(drop),
+        "question_tags" => rows::tag(&read::<question_tags::Model>(row)?).map(drop),
         "question_versions" => {
             let row: question_versions::Model = read(row)?;
             let content = serde_json::from_value::<QuestionContent>(row.content);
@@ -40,7 +45,8 @@ pub(super) fn sound(table: &str, row: &QueryResult) -> StoreResult<()> {
             let row: rule_book::Model = read(row)?;
             let bad = |error: StoreError| bad_row("rule_book", row.id, error);
             row.zone.parse::<TimeZone>().map_err(bad)?;
-            row.week_start.parse::<Weekday>().map(drop).map_err(bad)
+            row.week_start.parse::<Weekday>().map_err(bad)?;
+            row.challenge_language.map(|language| Language::new(&language)).transpose().map(drop).map_err(bad)
         }
         "session_questions" => read::<session_questions::Model>(row).map(drop),
         "users" => UserProfile::try_from(read::<users::Model>(row)?).map(drop),

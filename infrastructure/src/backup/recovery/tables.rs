@@ -7,13 +7,17 @@ use super::pages::{Column, Key, Kind, Table};
 use crate::error::During;
 
 /// Tables of facts and settings in an order in which rows follow what they refer to.
-pub(super) const MERGED: [&str; 16] = [
+pub(super) const MERGED: [&str; 20] = [
     "rule_book",
     "achievement_definitions",
     "questions",
     "question_versions",
     "question_counters",
+    "packs",
+    "pack_questions",
+    "question_tags",
     "users",
+    "question_reports",
     "game_sessions",
     "session_questions",
     "challenges",

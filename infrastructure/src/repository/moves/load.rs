@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use trivia_domain::StoreResult;
 use trivia_domain::model::{
-    Board, DayKey, Fact, GameSession, Period, QuestionId, SessionId, SessionQuestion, SessionStatus, UserId,
+    Board, DayKey, Fact, GameSession, Language, Period, QuestionId, SessionId, SessionQuestion, SessionStatus, UserId,
 };
 use trivia_domain::play::{Command, Touched, WorkingSet};
 use trivia_domain::ports::AnswerSubmission;
@@ -19,12 +19,14 @@ use crate::read_model::{Known, Needed, Warm};
 use crate::repository::players::{self, Part};
 use crate::repository::{challenges, questions as stored_questions, rows, score_counts, sessions};
 
-/// Loads what moves touch, but no facts, and says how much is known of each player.
+/// Loads what moves touch, but no facts, and says how much is known of each player; `language` is that of new
+/// challenges.
 pub(super) async fn load(
     connection: &impl ConnectionTrait,
     touched: &Touched,
     periods: &BTreeSet<(Period, DayKey)>,
     moves: &[(&Command, DateTime<Utc>)],
+    language: Option<&Language>,
     warm: &mut Warm,
 ) -> StoreResult<(WorkingSet, HashMap<UserId, Arc<Known>>)> {
     let mut set = WorkingSet::default();
@@ -52,7 +54,7 @@ pub(super) async fn load(
         .collect();
     load_questions(connection, touched, moves, &mut set, warm).await?;
     let known = load_players(connection, touched, periods, moves, &mut set, warm).await?;
-    challenges::load(connection, &touched.challenges, &mut set).await?;
+    challenges::load(connection, &touched.challenges, language, &mut set).await?;
     load_closings(connection, &touched.periods, &mut set).await?;
     Ok((set, known))
 }

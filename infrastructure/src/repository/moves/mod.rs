@@ -145,7 +145,8 @@ pub(crate) async fn apply(
         touched.add(command, *at, &rules.calendar);
         periods.extend(Period::ALL.map(|period| (period, rules.calendar.start_at(period, *at))));
     }
-    let (mut set, known) = load(connection, &touched, &periods, moves, warm).await?;
+    let language = rules.challenge_language.as_ref();
+    let (mut set, known) = load(connection, &touched, &periods, moves, language, warm).await?;
     if trust == Trust::Nothing {
         load_facts(connection, &touched, &mut set).await?;
     }

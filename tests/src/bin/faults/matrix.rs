@@ -53,7 +53,8 @@ pub(crate) const KNOWN: [&str; 3] = [
      at backups keeps one more.",
     "When SQLite meets a quota or a limit on files, it says only that a write failed; whether one is used up is found \
      out by a look at the limits and a write beside the file. Where it is not, as for an error that a test makes up, \
-     the error is one of the backend.",
+     the error is one of the backend. A file that cannot be made for want of a free inode is one that cannot be \
+     written.",
 ];
 
 /// All points, as many as there are.

@@ -102,7 +102,7 @@ impl Row for Points {
         let _ = fs::remove_file(&trace);
         let (at, action) = (fault.at as usize, fault.action);
         // what is over at once cannot be told from a broken disk
-        let lasts = fault.times > 1 && [EDQUOT, EFBIG, ENOSPC].contains(&fault.errno);
+        let lasts = fault.calls == "w" && fault.times > 1 && [EDQUOT, EFBIG, ENOSPC].contains(&fault.errno);
         let fault = Fault { trace: Some(trace.clone()), ..fault };
         let start = Start { normal: self.normal, ..start(operation) }.with(fault);
         let ended = Running::start(lab, &dir, &start).end();

@@ -216,7 +216,7 @@ pub(crate) fn import(connection: &mut Connection, contents: &[QuestionContent]) 
     let now = instant(SystemClock.now());
     for content in contents {
         let kind = content.kind().as_str();
-        let group = (content.category().as_str(), content.difficulty().as_str(), kind);
+        let group = (content.category().as_str(), content.difficulty().as_str(), kind, content.language().as_str());
         let ordinal = sizes.entry(group).or_default();
         let trivia_domain::model::QuestionBody::MultipleChoice { options, .. } = content.body() else { continue };
         let options = serde_json::to_string(options).expect("options are JSON");
@@ -229,7 +229,7 @@ pub(crate) fn import(connection: &mut Connection, contents: &[QuestionContent]) 
             .execute(params![
                 content.content_key().0.to_vec(),
                 content.stem_key().0.to_vec(),
-                content.language().as_str(),
+                group.3,
                 group.0,
                 group.1,
                 kind,
@@ -242,12 +242,13 @@ pub(crate) fn import(connection: &mut Connection, contents: &[QuestionContent]) 
             ])?;
         *ordinal += i64::try_from(added).expect("one or none");
     }
-    for ((category, difficulty, kind), size) in sizes {
+    for ((category, difficulty, kind, language), size) in sizes {
         transaction
             .prepare_cached(
-                "INSERT INTO question_groups (category, difficulty, question_type, size) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO question_groups (category, difficulty, question_type, language, first_ordinal, size) \
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5)",
             )?
-            .execute(params![category, difficulty, kind, size])?;
+            .execute(params![category, difficulty, kind, language, size])?;
     }
     transaction.commit()
 }
