@@ -121,7 +121,7 @@ fn every_model_survives_json() {
         "questions": 3,
     }));
     survives::<QuestionFilter>(json!({
-        "category": "A", "difficulty": "hard", "kind": "true_false", "tag": "a b", "pack": "p",
+        "category": "A", "difficulty": "hard", "kind": "true_false", "language": "is", "tag": "a b", "pack": "p",
     }));
     for given in [json!({"choice": 2}), json!({"truth": false}), json!({"text": "Pelé"})] {
         survives::<Given>(given);

@@ -263,7 +263,7 @@ async fn a_failed_run_is_tried_again_after_longer_and_longer_pauses() {
         for attempt in scheduler.tick().await.unwrap() {
             if attempt.task == Task::DailyBackup {
                 tried.push(minute);
-                assert_eq!(attempt.outcome, Err("no space left for backups".to_owned()));
+                assert_eq!(attempt.outcome, Err("no space left for backups: a test".to_owned()));
             } else {
                 assert_eq!(attempt.outcome.is_err(), attempt.task == Task::WeeklyBackup, "{attempt:?}");
             }
@@ -271,7 +271,7 @@ async fn a_failed_run_is_tried_again_after_longer_and_longer_pauses() {
         bench.clock.advance(TimeDelta::minutes(1));
     }
     assert_eq!(tried, [0, 1, 3, 7, 15, 31, 63, 123, 183]);
-    let failing = Some(Failing { since: at(NOON), reason: "no space left for backups".to_owned() });
+    let failing = Some(Failing { since: at(NOON), reason: "no space left for backups: a test".to_owned() });
     let expected = TaskRecord { failing, ..TaskRecord::new(Task::DailyBackup) };
     assert_eq!(bench.record(Task::DailyBackup), expected);
     let status = scheduler.status().remove(1);

@@ -64,6 +64,9 @@ async fn load(store: &dyn Repositories, args: &Args) -> Result<Report, Failure> 
 }
 
 fn tell(report: &Report, output: &mut Output) -> Result<(), Failure> {
+    if report.questions.is_empty() {
+        return writeln!(output, "There are no such questions.");
+    }
     let columns = ["question", "language", "category", "difficulty", "kind", "tags", "packs"].map(Column::left);
     let columns: Vec<_> = [Column::right("id")].into_iter().chain(columns).collect();
     let row = |Listed { question, labels }: &Listed| {
