@@ -48,9 +48,9 @@ pub(crate) fn is_busy(error: &DbErr) -> bool {
     sqlite_code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
-/// Whether the connection can only read.
+/// Whether the connection can only read. A file that was moved away (1032) is something else.
 pub(crate) fn is_read_only(error: &DbErr) -> bool {
-    sqlite_code(error).is_some_and(|code| code & 0xff == 8)
+    sqlite_code(error).is_some_and(|code| code & 0xff == 8 && code != 1032)
 }
 
 /// Whether the data refuse a statement: a key, a check, a reference.

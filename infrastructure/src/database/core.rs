@@ -1,19 +1,27 @@
 //! The connections, and what everything that uses them shares.
 
-use std::sync::{Arc, Mutex as StdMutex};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Statement, TransactionTrait};
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockReadGuard, RwLock};
 use trivia_domain::play::RuleBook;
 use trivia_domain::ports::{Clock, RandomSource};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::connect::{Access, connect, exists, verify_pragmas};
+use super::transaction::immediate;
 use super::{DatabaseOptions, Durability, Head, Monitor, Watch, health, retry, space};
 use crate::error::{During, translate};
 use crate::read_model::ReadModel;
 use crate::repository::projection;
 use crate::schema;
+
+/// How long to wait before the files are opened anew once more.
+const RENEWAL: Duration = Duration::from_secs(1);
+/// How often to look whether a connection has come back, and between two looks.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What repositories, writer and maintenance share.
 pub(crate) struct Core {
@@ -25,6 +33,8 @@ pub(crate) struct Core {
     pub(crate) monitor: Monitor,
     pub(crate) model: Arc<ReadModel>,
     pub(crate) head: Head,
+    /// When all connections were closed to open the files anew.
+    pub(crate) renewed: StdMutex<Option<Instant>>,
     /// `None` while closed or while a restore swaps the file.
     pub(crate) pools: Arc<RwLock<Option<Pools>>>,
 }
@@ -63,6 +73,26 @@ impl Core {
         match result {
             Ok(value) => Ok(value),
             Err(error) => Err(space::explain(error, self.options.url.path()).await),
+        }
+    }
+
+    /// Closes all connections, so that SQLite opens the files anew: what it may do with them is decided then, for all
+    /// connections of a process together. Not more often than [`RENEWAL`], because all others wait meanwhile.
+    pub(super) async fn renew(&self) {
+        {
+            let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+            if renewed.is_some_and(|at| at.elapsed() < RENEWAL) {
+                return;
+            }
+            *renewed = Some(Instant::now());
+        }
+        let pools = self.pools.write().await;
+        let Some(pools) = pools.as_ref() else { return };
+        tracing::info!(database = self.name(), "it could only be read, all connections are opened anew");
+        pools.drain().await;
+        if let Err(error) = self.follow(pools).await {
+            tracing::warn!(%error, "nothing is kept in memory");
+            self.model.follow(None);
         }
     }
 
@@ -121,12 +151,9 @@ pub(crate) struct WriterGuard {
 }
 
 impl WriterGuard {
-    /// Closes the connection; the next statement opens another one.
-    pub(super) async fn renew(&self) {
-        let closed = async { self.connection.get_sqlite_connection_pool().acquire().await?.close().await };
-        if let Err(error) = closed.await {
-            tracing::debug!(%error, "the writer was not closed properly");
-        }
+    /// Begins a transaction, with some patience when another process writes.
+    pub(super) async fn begin(&self, monitor: &Monitor) -> Result<DatabaseTransaction, DbErr> {
+        retry::while_busy(monitor, || self.connection.begin_with_options(immediate())).await
     }
 }
 
@@ -153,6 +180,21 @@ impl Pools {
             tracing::warn!(%error, "what follows from the newest facts is stored at the next start");
         }
         writer.close().await.during("closing the writer")
+    }
+
+    /// Closes the connections; the next statements open others. Nobody may be using one.
+    async fn drain(&self) {
+        let writer = self.writer.lock().await;
+        for pool in [&*writer, &self.reader].map(DatabaseConnection::get_sqlite_connection_pool) {
+            for _ in 0..TRIES {
+                match pool.try_acquire() {
+                    Some(connection) => drop(connection.close().await),
+                    None if pool.size() == 0 => break,
+                    // one that was just let go is on its way back
+                    None => tokio::time::sleep(PAUSE).await,
+                }
+            }
+        }
     }
 
     pub(crate) fn idle(&self) -> u32 {

@@ -48,6 +48,7 @@ impl Database {
             clock,
             random,
             rules: Mutex::default(),
+            renewed: Mutex::default(),
             model: Arc::default(),
             pools: Arc::default(),
         });

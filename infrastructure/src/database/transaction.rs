@@ -8,13 +8,13 @@ use std::time::Instant;
 use async_trait::async_trait;
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    TransactionOptions,
 };
 use trivia_domain::model::UserId;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::core::{Core, WriterGuard};
-use super::{head, retry};
+use super::head;
 use crate::error::{During, is_read_only, is_uncommitted, translate};
 use crate::read_model::{Effects, Flight, Warm};
 use crate::repository::projection;
@@ -61,13 +61,14 @@ impl Transaction {
         effects: Effects,
     ) -> StoreResult<Self> {
         core.monitor.refuse_if_damaged()?;
-        let guard = core.writer().await?;
-        let attempt = || retry::while_busy(&core.monitor, || guard.connection.begin_with_options(immediate()));
-        let mut begun = attempt().await;
+        let mut guard = core.writer().await?;
+        let mut begun = guard.begin(&core.monitor).await;
         if begun.as_ref().is_err_and(is_read_only) {
-            // SQLite decides this when it opens the file and its log: it may be over
-            guard.renew().await;
-            begun = attempt().await;
+            // SQLite decided this when it opened the files: it may be over
+            drop(guard);
+            core.renew().await;
+            guard = core.writer().await?;
+            begun = guard.begin(&core.monitor).await;
         }
         let begun = core.explained(begun).await.map_err(|error| translate(error, &core.name()));
         core.monitor.observe(&begun, || core.clock.now());
