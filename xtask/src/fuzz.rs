@@ -52,11 +52,19 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             eprintln!("cannot make {}: {error}", found.display());
             return ExitCode::FAILURE;
         }
-        let mut command = fuzzer();
-        command.args(["run", target]);
-        if target == ADOPT {
-            command.args(["--features", "storage"]);
+        let fuzz = |verb: &str| {
+            let mut command = fuzzer();
+            command.args([verb, target.as_str()]);
+            if target == ADOPT {
+                command.args(["--features", "storage"]);
+            }
+            command
+        };
+        if !fuzz("build").status().is_ok_and(|status| status.success()) {
+            eprintln!("\nfailed: {target} cannot be built, see above");
+            return ExitCode::FAILURE;
         }
+        let mut command = fuzz("run");
         command.arg(&found).arg(root.join("fuzz/corpus").join(target));
         command.args(["--", "-max_len=65536", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]);
         command.arg(format!("-max_total_time={seconds}"));

@@ -191,11 +191,11 @@ fn summary(report: &ImportReport, dry_run: bool, output: &mut Output) -> Result<
     output.table(&columns, rows)
 }
 
-/// Which packs have the questions, and what is known of sources whose files do not say it.
+/// Which packs the records belong to, and what is known of sources whose files do not say it.
 fn tell_packs(report: &ImportReport, is_given: bool, output: &mut Output) -> Result<(), Failure> {
-    for (name, questions) in &report.packs {
-        let questions = usize::try_from(*questions).unwrap_or(usize::MAX);
-        writeln!(output, "In pack {name}: {}.", count(questions, "question"))?;
+    for (name, records) in &report.packs {
+        let records = usize::try_from(*records).unwrap_or(usize::MAX);
+        writeln!(output, "In pack {name}: {}.", count(records, "record"))?;
     }
     let published = [
         (Format::OpenTdb, "Open Trivia Database", "opentdb", "https://opentdb.com"),

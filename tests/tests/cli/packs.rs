@@ -179,6 +179,6 @@ fn a_known_source_is_told_with_its_licence() {
     let hint = bench.run(["import", "q.json"]).expect(0).stdout();
     assert!(hint.contains("--pack opentdb --licence CC-BY-SA-4.0"), "{hint}");
     let noted = bench.run(["import", "q.json", "--pack", "opentdb", "--licence", "CC-BY-SA-4.0"]).expect(0).stdout();
-    assert!(noted.contains("In pack opentdb: 1 question.") && !noted.contains("asks for attribution"), "{noted}");
+    assert!(noted.contains("In pack opentdb: 1 record.") && !noted.contains("asks for attribution"), "{noted}");
     assert_eq!(bench.json(["packs", "show", "opentdb"])["questions"], 1, "also one that was there already");
 }
