@@ -8,8 +8,7 @@ use trivia_domain::model::{
 };
 use trivia_domain::play::points_for;
 use trivia_domain::ports::{
-    AnswerSubmission, PickOwner, PickRequest, PickScope, QuestionFilter, StartChallenge, StartSession, Store,
-    WhenExhausted,
+    AnswerSubmission, PickOwner, PickRequest, PickScope, StartChallenge, StartSession, Store, WhenExhausted,
 };
 use trivia_domain::{Refusal, StoreError, StoreResult};
 
@@ -188,14 +187,7 @@ impl<'a> Game<'a> {
 }
 
 async fn pick(store: &dyn Store, user: UserId, seed: u64, args: &Args) -> Result<Vec<Question>, Failure> {
-    let filter = QuestionFilter {
-        category: args.category.clone(),
-        difficulty: args.difficulty,
-        language: args.language.clone(),
-        tag: args.tag.clone(),
-        pack: args.pack.clone(),
-        ..QuestionFilter::default()
-    };
+    let filter = args.filter.checked(store).await?;
     // nobody is asked the same twice while there is something new
     let scope = PickScope { of: PickOwner::Player(user), exhausted: WhenExhausted::ReuseOldest };
     let request = PickRequest { filter, count: args.questions, exclude: Vec::new(), seed, scope: Some(scope) };

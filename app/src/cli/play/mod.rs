@@ -7,15 +7,13 @@ mod shown;
 
 use clap::value_parser;
 use serde::Serialize;
-use trivia_domain::model::{
-    AchievementId, Board, Category, ChallengeKind, Difficulty, Language, PackName, Period, Points, Standing, Tag,
-    UserId,
-};
+use trivia_domain::model::{AchievementId, Board, ChallengeKind, Period, Points, Standing, UserId};
 use trivia_domain::ports::Store;
 
 use self::challenge::Progress;
 use self::game::Game;
 use self::input::Input;
+use super::questions::filter::Filter;
 use super::{CommandResult, Verdict, calendar};
 use crate::error::Failure;
 use crate::output::Output;
@@ -27,26 +25,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", default_value = "1")]
     user: UserId,
     /// Play the question of the day, or those of the week: the same for everybody, one attempt each
-    #[arg(long, value_name = "KIND", conflicts_with_all = ["questions", "category", "difficulty", "language", "tag", "pack"])]
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["questions", "Filter"])]
     challenge: Option<ChallengeKind>,
     /// How many questions
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..=100))]
     questions: u32,
-    /// Only this category
-    #[arg(long)]
-    category: Option<Category>,
-    /// Only this difficulty: easy, medium or hard
-    #[arg(long)]
-    difficulty: Option<Difficulty>,
-    /// Only this language, such as is or pt-br
-    #[arg(long)]
-    language: Option<Language>,
-    /// Only with this tag
-    #[arg(long)]
-    tag: Option<Tag>,
-    /// Only of this pack
-    #[arg(long, value_name = "NAME")]
-    pack: Option<PackName>,
+    #[command(flatten)]
+    filter: Filter,
     /// Seconds to answer a question
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..=86_400))]
     time_limit: u64,
