@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection};
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
+};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::space::translated;
+use super::shortage::translated;
 use super::{DatabaseOptions, Durability, keep_log};
 use crate::error::{During, is_shortage};
 
@@ -109,6 +111,14 @@ pub(super) async fn connect(options: &DatabaseOptions, size: u32, access: Access
     match sea_orm::Database::connect(connect).await {
         Ok(connection) => Ok(connection),
         Err(error) => Err(translated(error, options.url.path()).await),
+    }
+}
+
+/// A transaction that writes from its beginning: one that begins by reading may not be able to write later.
+pub(crate) fn immediate() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
     }
 }
 

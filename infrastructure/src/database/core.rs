@@ -9,9 +9,8 @@ use trivia_domain::play::RuleBook;
 use trivia_domain::ports::{Clock, RandomSource};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::connect::{Access, connect, exists, verify_pragmas};
-use super::transaction::immediate;
-use super::{DatabaseOptions, Durability, Head, Monitor, Watch, health, retry, space};
+use super::connect::{Access, connect, exists, immediate, verify_pragmas};
+use super::{DatabaseOptions, Durability, Head, Monitor, Watch, health, retry, shortage};
 use crate::error::{During, translate};
 use crate::read_model::ReadModel;
 use crate::repository::projection;
@@ -72,7 +71,7 @@ impl Core {
     pub(crate) async fn explained<T>(&self, result: Result<T, DbErr>) -> Result<T, DbErr> {
         match result {
             Ok(value) => Ok(value),
-            Err(error) => Err(space::explain(error, self.options.url.path()).await),
+            Err(error) => Err(shortage::explain(error, self.options.url.path()).await),
         }
     }
 
@@ -120,7 +119,7 @@ impl Core {
             let writer = self.writer().await?;
             let vacuumed = retry::while_busy(&self.monitor, || writer.connection.execute_unprepared("VACUUM")).await;
             if let Err(error) = vacuumed {
-                return Err(space::translated(error, self.options.url.path()).await);
+                return Err(shortage::translated(error, self.options.url.path()).await);
             }
         }
         // readers of an earlier moment would keep the log: wait for those of this process

@@ -6,10 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, SqliteTransactionMode, Statement,
-    TransactionOptions,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use trivia_domain::model::UserId;
 use trivia_domain::{StoreError, StoreResult};
 
@@ -29,14 +26,6 @@ pub(crate) struct Transaction {
     number: AtomicI64,
     guard: WriterGuard,
     timer: Timer,
-}
-
-/// A transaction that writes from its beginning: one that begins by reading may not be able to write later.
-pub(crate) fn immediate() -> TransactionOptions {
-    TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    }
 }
 
 /// Which of the facts that wait a transaction must find projected.
