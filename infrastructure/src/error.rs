@@ -35,6 +35,8 @@ pub(crate) fn translate(error: DbErr, what: &str) -> StoreError {
     match code & 0xff {
         5 | 6 => StoreError::Busy { what },
         8 | 14 | 23 => StoreError::ReadOnly { what, reason: error.to_string() },
+        // a lock for writing on a file that could only be opened for reading
+        10 if code == 3850 => StoreError::ReadOnly { what, reason: error.to_string() },
         // only files of strangers are read with a limit
         9 => StoreError::Corrupt { what, reason: ENDLESS.to_owned() },
         11 | 26 => StoreError::Corrupt { what, reason: error.to_string() },

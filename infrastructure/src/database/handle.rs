@@ -14,6 +14,7 @@ use trivia_domain::ports::{
 };
 
 use super::core::{Core, Pools};
+use super::shortage::explained;
 use super::writer::{self, Job};
 use super::{DatabaseOptions, Head, Monitor, Scope, health, settle, space, stats, tasks};
 use crate::read_model::Whose;
@@ -40,7 +41,10 @@ impl Database {
         clock: Arc<dyn Clock>,
         random: Arc<dyn RandomSource>,
     ) -> StoreResult<Self> {
-        let pools = Pools::open(&options).await?;
+        let pools = match Pools::open(&options).await {
+            Ok(pools) => pools,
+            Err(error) => return Err(explained(error, options.url.path()).await),
+        };
         let core = Arc::new(Core {
             monitor: Monitor::new(options.slow_after),
             head: Head::new(options.url.path()),

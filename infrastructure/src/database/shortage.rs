@@ -42,7 +42,11 @@ pub(crate) async fn explained(error: StoreError, path: &Path) -> StoreError {
             StoreError::DiskFull { what, reason: format!("{FULL}, {}", left(path)) }
         }
         StoreError::Backend { context, source } => match source.downcast::<DbErr>() {
-            Ok(error) if is_unwritten(&error) => translate(explain(*error, path).await, &context),
+            Ok(error) if is_unwritten(&error) => {
+                let name = path.display().to_string();
+                let what = if context.contains(&name) { context } else { format!("{context} at {name}") };
+                translate(explain(*error, path).await, &what)
+            }
             Ok(error) => StoreError::Backend { context, source: error },
             Err(source) => StoreError::Backend { context, source },
         },
