@@ -49,8 +49,9 @@ impl App {
             DurabilitySetting::Normal => Durability::Normal,
         };
         // beside the database, so that two databases never share a folder by accident
-        let backup_dir = settings.backup_dir.clone().unwrap_or_else(|| options.url.path().with_file_name("backups"));
-        options.backup_dir = Some(backup_dir.clone());
+        let beside = options.url.path().with_file_name("backups");
+        let backup_dir = settings.backup_dir.clone().unwrap_or(beside);
+        options.backup_dir = options.url.file().map(|_| backup_dir.clone());
         Ok(Self {
             options,
             backup_dir,
@@ -86,6 +87,11 @@ impl App {
         self.options.url.to_string()
     }
 
+    /// Whether the database is a file; otherwise it is on a server.
+    pub(crate) fn is_file(&self) -> bool {
+        self.options.url.file().is_some()
+    }
+
     /// The database's file.
     pub(crate) fn database_path(&self) -> &Path {
         self.options.url.path()
@@ -96,8 +102,11 @@ impl App {
         &self.backup_dir
     }
 
-    /// Whether there is a database file with something in it.
+    /// Whether there is a database file with something in it; a server says by itself what it has not.
     pub(crate) fn database_exists(&self) -> Result<bool, Failure> {
+        if !self.is_file() {
+            return Ok(true);
+        }
         match std::fs::metadata(self.database_path()) {
             Ok(metadata) => Ok(metadata.len() > 0),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),

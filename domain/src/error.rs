@@ -43,6 +43,14 @@ pub enum StoreError {
         /// File or server.
         what: String,
     },
+    /// The server cannot be reached, or was lost before anything was committed; nothing was changed.
+    #[error("{what} cannot be reached: {reason}")]
+    Unreachable {
+        /// Server.
+        what: String,
+        /// What the system said.
+        reason: String,
+    },
     /// The stored data contradicts itself.
     #[error("{what} is damaged: {reason}")]
     Corrupt {
@@ -167,6 +175,7 @@ impl StoreError {
             Self::Invalid { .. } => "invalid",
             Self::Refused(_) => "refused",
             Self::Busy { .. } => "busy",
+            Self::Unreachable { .. } => "unreachable",
             Self::Corrupt { .. } => "corrupt",
             Self::ReadOnly { .. } => "read_only",
             Self::DiskFull { .. } => "disk_full",
@@ -185,6 +194,9 @@ impl StoreError {
             Self::Invalid { .. } => "correct the value and try again; nothing was changed",
             Self::Refused(_) => "nothing was changed; the rules of the game decide",
             Self::Busy { .. } => "stop the other process or try again in a moment; nothing was changed",
+            Self::Unreachable { .. } => {
+                "see that the server runs and that address and password are right; nothing was changed"
+            }
             Self::Corrupt { .. } => "do not write to it; stop what uses it and run `trivia-db recover`",
             Self::ReadOnly { .. } => "give this user write permission, or choose another place",
             Self::DiskFull { .. } => "free some space and try again; nothing was changed",

@@ -2,6 +2,7 @@
 
 mod connect;
 mod core;
+mod engine;
 mod handle;
 mod health;
 mod monitor;
@@ -9,12 +10,15 @@ mod options;
 mod projector;
 mod retry;
 mod scope;
+#[cfg(feature = "postgres")]
+mod server;
 mod stats;
 mod tasks;
 mod transaction;
 mod watch;
 mod writer;
 
+pub(crate) use crate::dialect::tables;
 pub(crate) use connect::{connect_existing, connect_or_create};
 pub(crate) use core::{Core, Pools};
 pub use handle::Database;
@@ -22,7 +26,6 @@ pub(crate) use monitor::Monitor;
 pub use options::{DatabaseOptions, DatabaseUrl, Durability};
 pub(crate) use projector::settle;
 pub(crate) use scope::Scope;
-pub(crate) use stats::tables;
-pub(crate) use transaction::{Needs, Transaction, immediate};
+pub(crate) use transaction::{Needs, Transaction};
 pub(crate) use watch::{Moment, Watch};
 pub(crate) use writer::Job;

@@ -1,20 +1,21 @@
-//! The one transaction that may write at a time, and the time that it takes.
+//! A transaction that may write, and the time that it takes. On a file there is one at a time.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::{DatabaseTransaction, TransactionTrait};
 use trivia_domain::model::UserId;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::core::{Core, WriterGuard};
 use super::retry;
+use crate::dialect::{self, Gate};
 use crate::error::translate;
 use crate::read_model::{Effects, Flight, Warm};
 use crate::repository::projection;
 
-/// The one transaction that may write at a time.
+/// A transaction that may write: of a file the only one.
 pub(crate) struct Transaction {
     // dropped in this order: rolled back first, then the next caller may begin
     inner: DatabaseTransaction,
@@ -24,25 +25,29 @@ pub(crate) struct Transaction {
     timer: Timer,
 }
 
-/// A transaction that writes from its beginning: one that begins by reading may not be able to write later.
-pub(crate) fn immediate() -> TransactionOptions {
-    TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    }
-}
-
-/// Which of the facts that wait a transaction must find projected.
+/// What a transaction needs: which of the facts that wait it must find projected and, on a server, whether others may
+/// write meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
-    /// None: it neither reads nor changes what is derived.
+    /// No facts: it neither reads nor changes what is derived.
     Nothing,
+    /// No facts, but that nobody else writes.
+    Alone,
     /// Those that the writer has not at hand.
     AtHand,
     /// Those of a player.
     Player(UserId),
-    /// All.
+    /// All, and that nobody else writes.
     Everything,
+}
+
+impl Needs {
+    const fn gate(self) -> Gate {
+        match self {
+            Self::Nothing | Self::AtHand | Self::Player(_) => Gate::Shared,
+            Self::Alone | Self::Everything => Gate::Alone,
+        }
+    }
 }
 
 impl Transaction {
@@ -55,8 +60,12 @@ impl Transaction {
     ) -> StoreResult<Self> {
         core.monitor.refuse_if_damaged()?;
         let guard = core.writer().await?;
-        let begun = retry::while_busy(&core.monitor, || guard.connection.begin_with_options(immediate())).await;
-        let begun = begun.map_err(|error| translate(error, &core.name()));
+        let options = dialect::writing(guard.connection.get_database_backend());
+        let begun = retry::while_busy(&core.monitor, || guard.connection.begin_with_options(options.clone())).await;
+        let begun = match begun {
+            Ok(begun) => dialect::enter(&begun, needs.gate()).await.map(|()| begun),
+            Err(error) => Err(core.not_begun(error)),
+        };
         core.monitor.observe(&begun, || core.clock.now());
         let begun = begun.inspect_err(|error| core.monitor.stop_if_damaged(error));
         let (inner, flight) = (begun?, core.model.begin());
@@ -68,7 +77,7 @@ impl Transaction {
 
     /// Projects what must not wait.
     async fn meet(&mut self, needs: Needs) -> StoreResult<()> {
-        if needs == Needs::Nothing {
+        if matches!(needs, Needs::Nothing | Needs::Alone) || self.timer.core.is_shared() {
             return Ok(());
         }
         let Some(warm) = self.flight.warm() else {
@@ -77,7 +86,7 @@ impl Transaction {
             return Ok(());
         };
         let ids: Vec<_> = match needs {
-            Needs::Nothing | Needs::AtHand => Vec::new(),
+            Needs::Nothing | Needs::Alone | Needs::AtHand => Vec::new(),
             Needs::Player(id) => warm.pending().contains_key(&id).then_some(id).into_iter().collect(),
             Needs::Everything => warm.pending().keys().copied().collect(),
         };

@@ -28,6 +28,7 @@ use trivia_domain::ports::{
 };
 
 use crate::database::Scope;
+use crate::dialect;
 
 /// All repositories, on the store or inside one transaction.
 pub(crate) struct Repository {
@@ -43,7 +44,10 @@ impl Repository {
     pub(crate) async fn commit(self) -> StoreResult<()> {
         match self.scope {
             Scope::Store { .. } => Ok(()),
-            Scope::Work { transaction, .. } => transaction.commit().await,
+            Scope::Work { transaction, .. } => {
+                dialect::is_whole(&*transaction).await?;
+                transaction.commit().await
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::questions::{CHUNK, GroupKey, Groups};
 use super::rows;
+use crate::dialect;
 use crate::entity::{picks, question_counters, questions};
 use crate::error::{During, bad_row};
 
@@ -26,6 +27,10 @@ const RARE: usize = 16;
 /// scope. The cost follows what is wanted, and what was picked for the owner before; what is excluded
 /// counts only when it is much of what matches.
 pub(super) async fn pick(connection: &impl ConnectionTrait, request: &PickRequest) -> StoreResult<Vec<Question>> {
+    if let Some(scope) = request.scope {
+        let (owner, id) = columns(scope.of);
+        dialect::lock_owner(connection, owner, id).await?;
+    }
     let pool = Pool::load(connection, &request.filter).await?;
     let seen = match request.scope {
         Some(scope) => pool.seen(connection, scope.of).await?,
