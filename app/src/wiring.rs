@@ -55,7 +55,7 @@ impl App {
             DurabilitySetting::Normal => Durability::Normal,
         };
         let backups = backups(settings, &options)?;
-        options.backups = Some(backups.clone());
+        options.backups = options.url.file().map(|_| backups.clone());
         Ok(Self {
             options,
             backups,
@@ -104,6 +104,11 @@ impl App {
         self.options.url.to_string()
     }
 
+    /// Whether the database is a file; otherwise it is on a server.
+    pub(crate) fn is_file(&self) -> bool {
+        self.options.url.file().is_some()
+    }
+
     /// The database's file.
     pub(crate) fn database_path(&self) -> &Path {
         self.options.url.path()
@@ -125,8 +130,11 @@ impl App {
         self.backups.identity_file.is_some()
     }
 
-    /// Whether there is a database file with something in it.
+    /// Whether there is a database file with something in it; a server says by itself what it has not.
     pub(crate) fn database_exists(&self) -> Result<bool, Failure> {
+        if !self.is_file() {
+            return Ok(true);
+        }
         match std::fs::metadata(self.database_path()) {
             Ok(metadata) => Ok(metadata.len() > 0),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),

@@ -1,5 +1,7 @@
 //! The only translation of the ORM's errors.
 
+use std::borrow::Cow;
+
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 use trivia_domain::{StoreError, StoreResult};
 
@@ -27,6 +29,12 @@ pub(crate) fn translate(error: DbErr, what: &str) -> StoreError {
     }
     if let Some(reason) = shortage(&error) {
         return StoreError::DiskFull { what, reason };
+    }
+    if let Some(lost) = lost_connection(&error) {
+        return StoreError::Unreachable { what, reason: lost };
+    }
+    if let Some(state) = sql_state(&error) {
+        return of_a_server(&state, error, what);
     }
     let Some(code) = sqlite_code(&error) else {
         return StoreError::backend(what, error);
@@ -121,8 +129,42 @@ pub(crate) fn is_undecodable(error: &DbErr) -> bool {
 /// SQLite's extended result code.
 fn sqlite_code(error: &DbErr) -> Option<i32> {
     match driver(error)? {
-        sqlx::Error::Database(database) => database.code()?.parse().ok(),
+        sqlx::Error::Database(database) => database.code().filter(|code| code.len() < 5)?.parse().ok(),
         _ => None,
+    }
+}
+
+/// The five characters by which a server names an error; SQLite's codes are shorter.
+fn sql_state(error: &DbErr) -> Option<String> {
+    match driver(error)? {
+        sqlx::Error::Database(database) => database.code().filter(|code| code.len() == 5).map(Cow::into_owned),
+        _ => None,
+    }
+}
+
+/// How a connection to a server was lost.
+fn lost_connection(error: &DbErr) -> Option<String> {
+    match driver(error)? {
+        sqlx::Error::Io(error) => Some(error.to_string()),
+        error @ (sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => Some(error.to_string()),
+        _ => None,
+    }
+}
+
+/// An error of a PostgreSQL server: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn of_a_server(state: &str, error: DbErr, what: String) -> StoreError {
+    let reason = error.to_string();
+    match state {
+        // not serializable, deadlock, a lock or a statement took too long, too many connections
+        "40001" | "40P01" | "55P03" | "57014" | "53300" => StoreError::Busy { what },
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => StoreError::Unreachable { what, reason },
+        "28000" | "28P01" => StoreError::Denied { what, reason },
+        "25006" | "42501" => StoreError::ReadOnly { what, reason },
+        "3D000" => StoreError::missing("database", what),
+        "53100" => StoreError::DiskFull { what, reason },
+        "XX001" | "XX002" => StoreError::Corrupt { what, reason },
+        state if state.starts_with("08") => StoreError::Unreachable { what, reason },
+        _ => StoreError::backend(what, error),
     }
 }
 
@@ -145,6 +187,9 @@ pub(crate) fn bad_row(table: &'static str, id: impl std::fmt::Display, reason: i
 pub(crate) fn repeat(error: &StoreError) -> StoreError {
     match error {
         StoreError::Busy { what } => StoreError::Busy { what: what.clone() },
+        StoreError::Unreachable { what, reason } => {
+            StoreError::Unreachable { what: what.clone(), reason: reason.clone() }
+        }
         StoreError::Corrupt { what, reason } => StoreError::Corrupt { what: what.clone(), reason: reason.clone() },
         StoreError::ReadOnly { what, reason } => StoreError::ReadOnly { what: what.clone(), reason: reason.clone() },
         StoreError::DiskFull { what, reason } => StoreError::DiskFull { what: what.clone(), reason: reason.clone() },

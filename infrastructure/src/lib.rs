@@ -1,4 +1,5 @@
-//! The adapters of [`trivia_domain`]: repositories, backups and maintenance on SQLite through SeaORM.
+//! The adapters of [`trivia_domain`]: repositories, backups and maintenance on SQLite through SeaORM; with feature
+//! `postgres` also repositories and maintenance on a PostgreSQL server.
 //!
 //! Start with [`Database::open`]; it is a [`Store`](trivia_domain::ports::Store) and a
 //! [`MaintenancePort`](trivia_domain::ports::MaintenancePort). [`SqliteBackups`] looks after copies,
@@ -25,6 +26,7 @@
 mod backup;
 mod clock;
 mod database;
+mod dialect;
 mod entity;
 mod error;
 mod random;

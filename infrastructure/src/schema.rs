@@ -1,8 +1,8 @@
 //! Versions of the schema: what is applied, what is missing, and how to get there.
 
-use std::fs::{OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use trivia_domain::{StoreError, StoreResult};
 use trivia_migration::{Migrator, MigratorTrait};
 
 use crate::database::{DatabaseOptions, connect_existing, connect_or_create, translated};
+use crate::dialect;
 use crate::error::During;
 use crate::repository::projection;
 
@@ -107,7 +108,7 @@ pub(crate) async fn version(connection: &impl ConnectionTrait) -> StoreResult<St
 }
 
 fn name(options: &DatabaseOptions) -> String {
-    options.url.path().display().to_string()
+    options.url.name()
 }
 
 async fn close<T>(connection: DatabaseConnection, result: StoreResult<T>) -> StoreResult<T> {
@@ -121,7 +122,21 @@ async fn change<T>(
     options: &DatabaseOptions,
     work: impl AsyncFnOnce(SchemaStatus) -> StoreResult<T>,
 ) -> StoreResult<T> {
-    let mut path = options.url.path().as_os_str().to_owned();
+    let lock = match options.url.file() {
+        Some(file) => Some(lock_file(file, options)?),
+        // it ends with the connection, of which there is one
+        None if dialect::lock_schema(connection).await? => None,
+        None => return Err(StoreError::Busy { what: name(options) }),
+    };
+    let status = read(connection, options).await?;
+    let worked = work(status).await;
+    drop(lock);
+    worked
+}
+
+/// Locks a file beside the database.
+fn lock_file(database: &Path, options: &DatabaseOptions) -> StoreResult<File> {
+    let mut path = database.as_os_str().to_owned();
     path.push(".migrate.lock");
     let path = PathBuf::from(path);
     let unusable =
@@ -129,12 +144,10 @@ async fn change<T>(
     // a file of its own: closing a descriptor of the database itself would drop SQLite's locks
     let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(unusable)?;
     match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { what: name(options) }),
-        Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy { what: name(options) }),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
-    let status = read(connection, options).await?;
-    work(status).await
 }
 
 async fn read(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<SchemaStatus> {
@@ -183,9 +196,8 @@ pub(crate) async fn require_text(connection: &impl ConnectionTrait) -> StoreResu
 /// The versions that are recorded; none without a version table.
 async fn applied(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
     let query = |sql: &str| Statement::from_string(connection.get_database_backend(), sql);
-    let table = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'";
     let action = "reading the schema version";
-    if connection.query_one_raw(query(table)).await.during(action)?.is_none() {
+    if !dialect::has_table(connection, "schema_version", action).await? {
         return Ok(Vec::new());
     }
     let versions = "SELECT CAST(version AS TEXT) AS version FROM schema_version ORDER BY 1";

@@ -4,10 +4,11 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 
-use crate::original::drop_all;
+use crate::original::{self, drop_all};
+use crate::score_counts_postgres as postgres;
 
 /// Scores in one count: each score by itself, 2^7 scores, and 2^14.
-const WIDTHS: [i64; 3] = [1, 128, 16_384];
+pub(crate) const WIDTHS: [i64; 3] = [1, 128, 16_384];
 
 /// A table of scores, the columns that say of which board, and the column of the score.
 struct Scores {
@@ -33,6 +34,9 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if !original::is_possible(manager) {
+            return postgres::up(manager).await;
+        }
         let table = Table::create()
             .table("score_counts")
             .col(text("board"))
@@ -57,6 +61,9 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if !original::is_possible(manager) {
+            return postgres::down(manager).await;
+        }
         for scores in &SCORES {
             for event in ["insert", "update", "delete"] {
                 let drop = format!("DROP TRIGGER {}", scores.trigger(event));

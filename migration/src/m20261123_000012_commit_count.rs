@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 
-use crate::original::drop_all;
+use crate::original::{self, drop_all};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -23,8 +23,10 @@ impl MigrationTrait for Migration {
             .col(big_integer("number").check(Expr::col("number").gte(0)))
             .take();
         manager.create_table(table).await?;
-        let first = "INSERT INTO commit_count (id, generation, number) VALUES (1, randomblob(16), 0)";
-        manager.get_connection().execute_unprepared(first).await.map(drop)
+        // a server has a log of its own and no file to put a note beside; nobody counts there
+        let generation = if original::is_possible(manager) { "randomblob(16)" } else { "uuid_send(gen_random_uuid())" };
+        let first = format!("INSERT INTO commit_count (id, generation, number) VALUES (1, {generation}, 0)");
+        manager.get_connection().execute_unprepared(&first).await.map(drop)
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

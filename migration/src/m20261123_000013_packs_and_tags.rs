@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 
-use crate::original::drop_all;
+use crate::original::{self, drop_all};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -31,6 +31,34 @@ const KEEP: [&str; 2] = [
     "INSERT INTO quarantine (source, source_id, problem, content) SELECT 'question_tags', tag, \
      'no earlier schema has tags; they come back with this one', \
      json_object('questions', json(json_group_array(question_id))) FROM question_tags GROUP BY tag ORDER BY tag",
+];
+
+/// [`TAKE_BACK`] of PostgreSQL, whose numbers of rows do not follow those that somebody gives.
+const TAKE_BACK_ON_A_SERVER: [&str; 5] = [
+    "INSERT INTO packs (id, name, title, source, author, licence, attribution, changed_at) SELECT \
+     (content ->> 'id')::bigint, source_id, content ->> 'title', content ->> 'source', content ->> 'author', \
+     content ->> 'licence', content ->> 'attribution', (content ->> 'changed_at')::timestamptz \
+     FROM quarantine WHERE source = 'packs'",
+    "SELECT setval(pg_get_serial_sequence('packs', 'id'), MAX(id)) FROM packs HAVING MAX(id) IS NOT NULL",
+    "INSERT INTO pack_questions (pack_id, question_id) SELECT (content ->> 'id')::bigint, value::bigint \
+     FROM quarantine, json_array_elements_text(content -> 'questions') WHERE source = 'packs' \
+     AND value::bigint IN (SELECT id FROM questions)",
+    "INSERT INTO question_tags (question_id, tag) SELECT value::bigint, source_id \
+     FROM quarantine, json_array_elements_text(content -> 'questions') WHERE source = 'question_tags' \
+     AND value::bigint IN (SELECT id FROM questions)",
+    "DELETE FROM quarantine WHERE source IN ('packs', 'question_tags')",
+];
+
+/// [`KEEP`] of PostgreSQL.
+const KEEP_ON_A_SERVER: [&str; 2] = [
+    "INSERT INTO quarantine (source, source_id, problem, content) SELECT 'packs', name, \
+     'no earlier schema has packs; they come back with this one', json_build_object('id', id, 'title', title, \
+     'source', source, 'author', author, 'licence', licence, 'attribution', attribution, 'changed_at', changed_at, \
+     'questions', ARRAY(SELECT question_id FROM pack_questions WHERE pack_id = packs.id)) \
+     FROM packs ORDER BY id",
+    "INSERT INTO quarantine (source, source_id, problem, content) SELECT 'question_tags', tag, \
+     'no earlier schema has tags; they come back with this one', \
+     json_build_object('questions', json_agg(question_id)) FROM question_tags GROUP BY tag ORDER BY tag",
 ];
 
 #[async_trait::async_trait]
@@ -75,11 +103,16 @@ impl MigrationTrait for Migration {
         let by_tag =
             Index::create().name("idx_question_tags_tag").table("question_tags").col("tag").col("question_id").take();
         manager.create_index(by_tag).await?;
-        run(manager, &TAKE_BACK).await
+        if original::is_possible(manager) {
+            run(manager, &TAKE_BACK).await
+        } else {
+            run(manager, &TAKE_BACK_ON_A_SERVER).await
+        }
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        run(manager, &KEEP).await?;
+        let keep = if original::is_possible(manager) { &KEEP } else { &KEEP_ON_A_SERVER };
+        run(manager, keep).await?;
         drop_all(manager, &["question_tags", "pack_questions", "packs"]).await
     }
 }

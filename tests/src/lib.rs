@@ -4,6 +4,8 @@
 //! [`store_contract_tests!`](crate::store_contract_tests) with it.
 
 pub mod contract;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 
 use std::path::Path;
 

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use crate::packages::{install, succeeds};
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Tiny sizes in the dev profile: only checks that everything works, and writes no documents
@@ -48,23 +50,5 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 /// Whether there is a Redis to compare with; as root, one is installed.
 fn has_redis() -> bool {
     let present = || succeeds(Command::new("redis-server").arg("--version").stdout(Stdio::null()));
-    if present() {
-        return true;
-    }
-    let user = Command::new("id").arg("-u").output();
-    if !user.is_ok_and(|output| output.stdout.trim_ascii() == b"0") {
-        return false;
-    }
-    eprintln!("installing redis-server");
-    let apt = |args: &[&str]| {
-        let mut command = Command::new("apt-get");
-        // the package would start a server of its own; the benchmark starts the one that it needs
-        command.args(args).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").stdout(Stdio::null());
-        succeeds(&mut command)
-    };
-    apt(&["update", "--quiet"]) && apt(&["install", "--yes", "--no-install-recommends", "redis-server"]) && present()
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    command.status().is_ok_and(|status| status.success())
+    present() || install("redis-server") && present()
 }

@@ -34,6 +34,13 @@ pub(super) enum Command {
     },
 }
 
+impl Command {
+    /// Whether it makes a backup first, because it loses something.
+    pub(super) const fn needs_backup(&self) -> bool {
+        matches!(self, Self::Down { .. } | Self::Fresh { yes: true })
+    }
+}
+
 /// Where the schema stands, and what this call did.
 #[derive(Debug, Serialize)]
 struct Report {

@@ -61,6 +61,21 @@ pub enum Command {
     Close(ClosePeriod),
 }
 
+impl Command {
+    /// Whether it may start, move or end a session; the others only look at one.
+    #[must_use]
+    pub const fn changes_sessions(&self) -> bool {
+        match self {
+            Self::Start { .. }
+            | Self::StartChallenge { .. }
+            | Self::Advance { .. }
+            | Self::Finish { .. }
+            | Self::Expire { .. } => true,
+            Self::Answer(_) | Self::Award(_) | Self::Grant(_) | Self::Reset(_) | Self::Close(_) => false,
+        }
+    }
+}
+
 /// What a move returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

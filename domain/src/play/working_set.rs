@@ -197,6 +197,10 @@ impl WorkingSet {
     /// Lets a session occupy its channel and opens its first question.
     fn open(&mut self, mut session: GameSession) -> StoreResult<GameSession> {
         let at = session.started_at;
+        // its id is made for one move, which is tried again when it is not known whether it was stored
+        if let Some(started) = self.sessions.get(&session.id) {
+            return Ok(started.clone());
+        }
         if let Some(live) = self.live.get(&session.channel_id).and_then(|live| self.sessions.get(live)) {
             if !live.is_overdue(at) {
                 return Err(Refusal::ChannelOccupied.into());

@@ -8,19 +8,23 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection};
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
-};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
 use trivia_domain::{StoreError, StoreResult};
 
+#[cfg(feature = "postgres")]
+use super::server;
 use super::shortage::translated;
 use super::{DatabaseOptions, Durability, keep_log};
 use crate::error::{During, is_shortage};
 
-/// Whether there is a file; a missing permission is an error, not a "no".
-pub(super) fn exists(path: &Path) -> StoreResult<bool> {
-    path.try_exists()
-        .map_err(|error| StoreError::ReadOnly { what: path.display().to_string(), reason: error.to_string() })
+/// Refuses a database file that is not there; a missing permission is another error.
+pub(super) fn require(options: &DatabaseOptions) -> StoreResult<()> {
+    let Some(path) = options.url.file() else { return Ok(()) };
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StoreError::missing("database", path.display())),
+        Err(error) => Err(StoreError::ReadOnly { what: path.display().to_string(), reason: error.to_string() }),
+    }
 }
 
 /// Makes the directory (0700) and the file (0600) when they are missing; SQLite passes the mode on
@@ -46,15 +50,15 @@ fn create_file(path: &Path) -> StoreResult<()> {
 
 /// One connection that makes the file when it is missing and may change the schema.
 pub(crate) async fn connect_or_create(options: &DatabaseOptions) -> StoreResult<DatabaseConnection> {
-    create_file(options.url.path())?;
-    connect(options, 1, Access::Write).await
+    if let Some(file) = options.url.file() {
+        create_file(file)?;
+    }
+    connect(options, 1, Access::Schema).await
 }
 
 /// One connection to a file that is there; opening it changes nothing in it.
 pub(crate) async fn connect_existing(options: &DatabaseOptions) -> StoreResult<DatabaseConnection> {
-    if !exists(options.url.path())? {
-        return Err(StoreError::missing("database", options.url.path().display()));
-    }
+    require(options)?;
     connect(options, 1, Access::AsItIs).await
 }
 
@@ -65,12 +69,18 @@ pub(super) enum Access {
     Read,
     /// Everything, with a write-ahead log.
     Write,
+    /// The same, for as long as it takes.
+    Schema,
     /// Everything, with the journal that the file has: setting one would write to an empty file.
     AsItIs,
 }
 
-/// A pool of `size` connections to a file that is there.
+/// A pool of `size` connections to a file that is there, or to a server.
 pub(super) async fn connect(options: &DatabaseOptions, size: u32, access: Access) -> StoreResult<DatabaseConnection> {
+    #[cfg(feature = "postgres")]
+    if let Some(server) = options.url.server() {
+        return server::connect(server, options, size, access).await;
+    }
     let path = options.url.path().to_owned();
     keep_log(&path);
     let busy_timeout = options.busy_timeout;
@@ -104,21 +114,13 @@ pub(super) async fn connect(options: &DatabaseOptions, size: u32, access: Access
                 .pragma("wal_autocheckpoint", "4000");
             match access {
                 Access::Read => sqlite.pragma("query_only", "ON"),
-                Access::Write => sqlite.journal_mode(SqliteJournalMode::Wal),
+                Access::Write | Access::Schema => sqlite.journal_mode(SqliteJournalMode::Wal),
                 Access::AsItIs => sqlite,
             }
         });
     match sea_orm::Database::connect(connect).await {
         Ok(connection) => Ok(connection),
         Err(error) => Err(translated(error, options.url.path()).await),
-    }
-}
-
-/// A transaction that writes from its beginning: one that begins by reading may not be able to write later.
-pub(crate) fn immediate() -> TransactionOptions {
-    TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
     }
 }
 
@@ -133,7 +135,11 @@ async fn is_usable(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
 }
 
 /// Refuses to start with other guarantees than those that were asked for.
-pub(super) async fn verify_pragmas(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<()> {
+pub(super) async fn verify_settings(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<()> {
+    #[cfg(feature = "postgres")]
+    if options.url.server().is_some() {
+        return server::verify(connection, options).await;
+    }
     let synchronous = match options.durability {
         Durability::Full => "2",
         Durability::Normal => "1",
@@ -142,7 +148,7 @@ pub(super) async fn verify_pragmas(connection: &DatabaseConnection, options: &Da
         let found = pragma(connection, name).await?;
         if found != wanted {
             let reason = format!("PRAGMA {name} is {found}, {wanted} is needed");
-            return Err(StoreError::Incompatible { what: options.url.path().display().to_string(), reason });
+            return Err(StoreError::Incompatible { what: options.url.name(), reason });
         }
     }
     Ok(())

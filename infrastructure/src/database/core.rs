@@ -1,16 +1,19 @@
 //! The connections, and what everything that uses them shares.
 
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "postgres")]
+use sea_orm::DbBackend;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Statement, TransactionTrait};
-use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockReadGuard, RwLock};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedSemaphorePermit, RwLock, Semaphore};
 use trivia_domain::play::RuleBook;
 use trivia_domain::ports::{Clock, RandomSource};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::connect::{Access, connect, exists, immediate, verify_pragmas};
+use super::connect::{Access, connect, require, verify_settings};
 use super::{DatabaseOptions, Durability, Head, Monitor, Watch, health, retry, shortage};
+use crate::dialect;
 use crate::error::{During, translate};
 use crate::read_model::ReadModel;
 use crate::repository::projection;
@@ -28,21 +31,27 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn RandomSource>,
     /// The rules that were read last, with the revision that the database gave them.
-    pub(crate) rules: StdMutex<Option<(i64, Arc<RuleBook>)>>,
+    pub(crate) rules: Mutex<Option<(i64, Arc<RuleBook>)>>,
     pub(crate) monitor: Monitor,
     pub(crate) model: Arc<ReadModel>,
     pub(crate) head: Head,
     /// When all connections were closed to open the files anew.
-    pub(crate) renewed: StdMutex<Option<Instant>>,
+    pub(crate) renewed: Mutex<Option<Instant>>,
     /// `None` while closed or while a restore swaps the file.
     pub(crate) pools: Arc<RwLock<Option<Pools>>>,
 }
 
 /// The connections.
 pub(crate) struct Pools {
-    writer: Arc<Mutex<DatabaseConnection>>,
+    writer: DatabaseConnection,
+    /// Those who may write at a time. They wait here, in the order of asking, and not for a connection.
+    turns: Arc<Semaphore>,
+    writers: u32,
     reader: DatabaseConnection,
 }
+
+/// Transactions of this process that may write at a time on a server: moves, and units of work beside them.
+const WRITERS: u32 = 4;
 
 impl Core {
     /// A reading connection pool; held until the guard is dropped.
@@ -52,11 +61,19 @@ impl Core {
             .map_err(|_| self.closed())
     }
 
-    /// The writing connection, for one caller at a time in the order of asking.
+    /// A writing connection, in the order of asking: of a file there is one.
     pub(crate) async fn writer(&self) -> StoreResult<WriterGuard> {
         let pools = Arc::clone(&self.pools).read_owned().await;
-        let writer = Arc::clone(&pools.as_ref().ok_or_else(|| self.closed())?.writer);
-        Ok(WriterGuard { connection: writer.lock_owned().await, _pools: pools })
+        let open = pools.as_ref().ok_or_else(|| self.closed())?;
+        let (connection, turns) = (open.writer.clone(), Arc::clone(&open.turns));
+        let turn = turns.acquire_owned().await.map_err(|_| self.closed())?;
+        Ok(WriterGuard { connection, _turn: turn, _pools: pools })
+    }
+
+    /// Whether the database is on a server, where other hosts write, too. Nothing is kept in memory then, and what
+    /// follows from a fact is stored with it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.options.url.file().is_none()
     }
 
     /// Stops all writing when an error says that the file is damaged. It may have been the disk for a moment, so the
@@ -97,6 +114,10 @@ impl Core {
 
     /// Lets the read model follow the database that is open now, and looks whether it has all commits that were noted.
     pub(crate) async fn follow(&self, pools: &Pools) -> StoreResult<()> {
+        let Some(file) = self.options.url.file() else {
+            self.model.follow(None);
+            return Ok(());
+        };
         // without `full`, the last commits may go with the power
         let forgive = self.options.durability == Durability::Normal;
         match self.head.follow(&pools.reader, forgive).await? {
@@ -104,7 +125,7 @@ impl Core {
             Some(loss) => drop(self.monitor.stop(&self.name(), &loss)),
             None => {}
         }
-        let watch = Watch::open(self.options.url.path());
+        let watch = Watch::open(file);
         if let Err(error) = &watch {
             tracing::debug!(database = self.name(), %error, "nothing is kept in memory: commits cannot be watched");
         }
@@ -112,8 +133,12 @@ impl Core {
         Ok(())
     }
 
-    /// Writes the file anew, so that nothing is left in unused parts of it, and empties the log.
+    /// Writes the file anew, so that nothing is left in unused parts of it, and empties the log. A server does that by
+    /// itself, later (`VACUUM`); its log is the business of who runs it.
     pub(crate) async fn scrub(&self) -> StoreResult<()> {
+        if self.is_shared() {
+            return Ok(());
+        }
         let busy = || StoreError::Busy { what: self.name() };
         {
             let writer = self.writer().await?;
@@ -124,7 +149,7 @@ impl Core {
         }
         // readers of an earlier moment would keep the log: wait for those of this process
         let pools = self.pools.write().await;
-        let writer = pools.as_ref().ok_or_else(|| self.closed())?.writer.lock().await;
+        let writer = &pools.as_ref().ok_or_else(|| self.closed())?.writer;
         let emptied = writer
             .query_one_raw(Statement::from_string(writer.get_database_backend(), "PRAGMA wal_checkpoint(TRUNCATE)"));
         let emptied = self.explained(emptied.await).await.map_err(|error| translate(error, &self.name()));
@@ -133,47 +158,58 @@ impl Core {
         if is_busy == 0 { Ok(()) } else { Err(busy()) }
     }
 
+    /// A transaction that could not begin.
+    pub(crate) fn not_begun(&self, error: DbErr) -> StoreError {
+        match error {
+            // nobody of this process has more than his share of the connections, so the server gives none
+            DbErr::ConnectionAcquire(_) if self.is_shared() => {
+                StoreError::Unreachable { what: self.name(), reason: "it gives no connection in time".to_owned() }
+            }
+            error => translate(error, &self.name()),
+        }
+    }
+
     fn closed(&self) -> StoreError {
         StoreError::backend(format!("using {}", self.options.url), "it is closed")
     }
 
-    /// The file, for messages.
+    /// The file or the server, for messages.
     pub(crate) fn name(&self) -> String {
-        self.options.url.path().display().to_string()
+        self.options.url.name()
     }
 }
 
-/// The writing connection and the right to use it.
+/// A writing connection and the right to use it.
 pub(crate) struct WriterGuard {
-    pub(crate) connection: OwnedMutexGuard<DatabaseConnection>,
+    pub(crate) connection: DatabaseConnection,
+    _turn: OwnedSemaphorePermit,
     _pools: OwnedRwLockReadGuard<Option<Pools>>,
 }
 
 impl WriterGuard {
     /// Begins a transaction, with some patience when another process writes.
     pub(super) async fn begin(&self, monitor: &Monitor) -> Result<DatabaseTransaction, DbErr> {
-        retry::while_busy(monitor, || self.connection.begin_with_options(immediate())).await
+        let options = dialect::writing(self.connection.get_database_backend());
+        retry::while_busy(monitor, || self.connection.begin_with_options(options.clone())).await
     }
 }
 
 impl Pools {
     /// Opens all connections, after looking at the schema.
     pub(crate) async fn open(options: &DatabaseOptions) -> StoreResult<Self> {
-        let path = options.url.path();
-        if !exists(path)? {
-            return Err(StoreError::missing("database", path.display()));
-        }
+        require(options)?;
         schema::require_current(options).await?;
-        let writer = connect(options, 1, Access::Write).await?;
+        let writers = if options.url.file().is_some() { 1 } else { WRITERS };
+        let writer = connect(options, writers, Access::Write).await?;
         let reader = connect(options, options.readers.max(1), Access::Read).await?;
-        verify_pragmas(&writer, options).await?;
-        Ok(Self { writer: Arc::new(Mutex::new(writer)), reader })
+        verify_settings(&writer, options).await?;
+        Ok(Self { writer, turns: Arc::new(Semaphore::new(writers as usize)), writers, reader })
     }
 
     /// Waits for what is under way and closes all connections.
     pub(crate) async fn close(self) -> StoreResult<()> {
         self.reader.close().await.during("closing the readers")?;
-        let writer = self.writer.lock().await.clone();
+        let writer = self.writer;
         if let Err(error) = projection::catch_up_alone(&writer).await {
             // nothing is lost: the facts are in the ledger
             tracing::warn!(%error, "what follows from the newest facts is stored at the next start");
@@ -181,10 +217,9 @@ impl Pools {
         writer.close().await.during("closing the writer")
     }
 
-    /// Closes the connections; the next statements open others. Nobody may be using one.
+    /// Closes the connections to a file; the next statements open others. Nobody may be using one.
     async fn drain(&self) {
-        let writer = self.writer.lock().await;
-        for pool in [&*writer, &self.reader].map(DatabaseConnection::get_sqlite_connection_pool) {
+        for pool in [&self.writer, &self.reader].map(DatabaseConnection::get_sqlite_connection_pool) {
             for _ in 0..TRIES {
                 match pool.try_acquire() {
                     Some(connection) => drop(connection.close().await),
@@ -196,12 +231,24 @@ impl Pools {
         }
     }
 
-    pub(crate) fn idle(&self) -> u32 {
-        let idle = |connection: &DatabaseConnection| {
-            let pool = connection.get_sqlite_connection_pool();
-            // the driver's count can be off for a moment, even below zero
-            u32::try_from(pool.num_idle()).unwrap_or(0).min(pool.size())
-        };
-        idle(&self.reader) + self.writer.try_lock().map_or(0, |writer| idle(&writer))
+    /// Connections that write, and those of all that do nothing now.
+    pub(crate) fn figures(&self) -> (u32, u32) {
+        (self.writers, idle(&self.reader) + idle(&self.writer))
     }
+}
+
+fn idle(connection: &DatabaseConnection) -> u32 {
+    let (idle, size) = match connection.get_database_backend() {
+        #[cfg(feature = "postgres")]
+        DbBackend::Postgres => {
+            let pool = connection.get_postgres_connection_pool();
+            (pool.num_idle(), pool.size())
+        }
+        _ => {
+            let pool = connection.get_sqlite_connection_pool();
+            (pool.num_idle(), pool.size())
+        }
+    };
+    // the driver's count can be off for a moment, even below zero
+    u32::try_from(idle).unwrap_or(0).min(size)
 }

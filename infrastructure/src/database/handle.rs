@@ -14,6 +14,7 @@ use trivia_domain::ports::{
 };
 
 use super::core::{Core, Pools};
+use super::retry::Patience;
 use super::shortage::explained;
 use super::writer::{self, Job};
 use super::{DatabaseOptions, Head, Monitor, Scope, health, settle, space, stats, tasks};
@@ -23,7 +24,7 @@ use crate::repository::{Repository, drift};
 /// Moves that may wait for the writer before a caller has to.
 const QUEUE: usize = 1024;
 
-/// An open SQLite database. Clones share it.
+/// An open database: a file of SQLite, or one on a PostgreSQL server. Clones share it.
 #[derive(Clone)]
 pub struct Database {
     core: Arc<Core>,
@@ -34,8 +35,9 @@ impl Database {
     /// Opens a database whose schema is that of this program; [`schema::up`](crate::schema::up) makes and migrates one.
     ///
     /// # Errors
-    /// `Missing` when there is no file, `Incompatible` when its schema is older or newer, `Corrupt`
-    /// when it is no database, `Busy` when another process holds it, `ReadOnly` without permission.
+    /// `Missing` when there is no file or no such database, `Incompatible` when its schema is older or newer, `Corrupt`
+    /// when it is no database, `Busy` when another process holds it, `ReadOnly` without permission or on a standby,
+    /// `Unreachable` when the server does not answer or does not let us in.
     pub async fn open(
         options: DatabaseOptions,
         clock: Arc<dyn Clock>,
@@ -72,6 +74,13 @@ impl Database {
 
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    /// Runs a work once, in a transaction of its own.
+    async fn attempt(&self, work: &dyn ErasedWork) -> StoreResult<()> {
+        let unit = Repository::new(Scope::work(&self.core).await?);
+        work.run(&unit).await?;
+        unit.commit().await
     }
 }
 
@@ -116,9 +125,16 @@ impl Store for Database {
     }
 
     async fn run(&self, work: &dyn ErasedWork) -> StoreResult<()> {
-        let unit = Repository::new(Scope::work(&self.core).await?);
-        work.run(&unit).await?;
-        unit.commit().await
+        let mut patience = Patience::new(&self.core);
+        loop {
+            let error = match self.attempt(work).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if !patience.suffices(&error).await {
+                return Err(error);
+            }
+        }
     }
 }
 

@@ -2,20 +2,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::ConnectionTrait;
 use trivia_domain::model::{Drift, Task, TaskRecord};
 use trivia_domain::ports::{CheckOutcome, HealthCheck, HealthReport, HealthStatus};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::connect::pragma;
 use super::core::Core;
+use super::engine::{self, PAGES, lines};
 use super::head::loss;
 use super::space;
-use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar, tables};
+use super::stats::{INTEGRITY_CHECK, last_backup, last_run, scalar};
 use super::tasks;
 use super::transaction::{Needs, Transaction};
 use crate::entity::maintenance_runs;
-use crate::error::During;
 use crate::read_model::Effects;
 use crate::repository::drift;
 use crate::scheduler::{Holder, holder};
@@ -34,9 +33,6 @@ const MANY_ERRORS: u64 = 50;
 /// How long to wait before each check after damage was met.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
-
-/// How findings about pages begin.
-const PAGES: &str = "pages: ";
 
 /// Checks everything and remembers when. Damaged pages stop all writing, a check without findings allows it again.
 pub(super) async fn check(core: &Arc<Core>) -> CheckOutcome {
@@ -62,31 +58,13 @@ pub(super) async fn check(core: &Arc<Core>) -> CheckOutcome {
 
 async fn problems(core: &Arc<Core>) -> StoreResult<Vec<String>> {
     let reader = core.reader().await?;
-    let mut problems = Vec::new();
-    match pages(&*reader, &MOST_PROBLEMS.to_string()).await {
-        Ok(found) => problems.extend(found),
-        // SQLite gives up at the first page that it cannot read: go on table by table
-        Err(StoreError::Corrupt { .. }) => {
-            for table in tables(&*reader).await? {
-                match pages(&*reader, &format!("\"{}\"", table.replace('"', "\"\""))).await {
-                    Ok(found) => problems.extend(found),
-                    Err(StoreError::Corrupt { .. }) => problems.push(format!("{PAGES}table {table} cannot be read")),
-                    Err(error) => return Err(error),
-                }
-            }
-            if problems.is_empty() {
-                problems.push(format!("{PAGES}the file is damaged outside of its tables"));
-            }
-        }
-        Err(error) => return Err(error),
-    }
-    if !problems.is_empty() {
+    let mut problems = engine::problems(&*reader, MOST_PROBLEMS).await?;
+    if problems.iter().any(|problem| problem.starts_with(PAGES)) {
         // rows of a damaged file cannot be trusted any further
         return Ok(problems);
     }
-    problems.extend(loss(&*reader, core.head.path()).await?);
-    for line in lines(&*reader, "PRAGMA foreign_key_check", &["table", "rowid", "parent"]).await? {
-        problems.push(format!("foreign key: {line}"));
+    if !core.is_shared() {
+        problems.extend(loss(&*reader, core.head.path()).await?);
     }
     problems.extend(group_problems(&*reader).await?);
     drop(reader);
@@ -123,12 +101,6 @@ pub(super) async fn look_again(core: Arc<Core>) {
     }
 }
 
-/// What SQLite's own check finds; `what` is a most number of findings or one table.
-async fn pages(connection: &impl ConnectionTrait, what: &str) -> StoreResult<Vec<String>> {
-    let found = lines(connection, &format!("PRAGMA integrity_check({what})"), &["integrity_check"]).await?;
-    Ok(found.into_iter().filter(|line| line != "ok").map(|line| format!("{PAGES}{line}")).collect())
-}
-
 /// Places and sizes of groups against the questions that can be picked.
 async fn group_problems(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
     let groups = "SELECT g.category AS what, g.language AS language, CAST(g.size AS TEXT) AS stored, \
@@ -146,23 +118,6 @@ async fn group_problems(connection: &impl ConnectionTrait) -> StoreResult<Vec<St
     let found = lines(connection, groups, &["what", "language", "stored", "counted", "placed"]).await?;
     let told = "(category, language, stored, counted, in their places)";
     Ok(found.into_iter().map(|line| format!("question_groups: {line} {told}")).collect())
-}
-
-/// The named columns of each row, as text.
-async fn lines(connection: &impl ConnectionTrait, sql: &str, columns: &[&str]) -> StoreResult<Vec<String>> {
-    let statement = Statement::from_string(connection.get_database_backend(), sql);
-    let rows = connection.query_all_raw(statement).await.during("checking")?;
-    let line = |row: &sea_orm::QueryResult| {
-        let values = columns.iter().map(|column| {
-            let text = row.try_get::<Option<String>>("", column);
-            text.or_else(|_| row.try_get::<Option<i64>>("", column).map(|number| number.map(|n| n.to_string())))
-                .ok()
-                .flatten()
-                .unwrap_or_default()
-        });
-        values.collect::<Vec<_>>().join(", ")
-    };
-    Ok(rows.iter().map(line).collect())
 }
 
 async fn remember(core: &Arc<Core>, outcome: &CheckOutcome) -> StoreResult<()> {
@@ -230,7 +185,7 @@ pub(super) fn finding(name: &str, status: HealthStatus, reason: &str, recommenda
 
 async fn connectivity(core: &Core) -> StoreResult<()> {
     let reader = core.reader().await?;
-    pragma(&*reader, "schema_version").await.map(drop)
+    engine::ping(&*reader).await
 }
 
 async fn integrity(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> {
@@ -254,6 +209,9 @@ async fn integrity(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> 
 }
 
 async fn backups(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> {
+    if core.is_shared() {
+        return Ok(well("backups", "the server is backed up by its own tools"));
+    }
     if core.options.backups.is_none() {
         return Ok(finding("backups", HealthStatus::Warning, "no directory is configured", "set a backup directory"));
     }
@@ -284,7 +242,8 @@ fn errors(core: &Core, now: DateTime<Utc>) -> HealthCheck {
 
 async fn questions(core: &Core) -> StoreResult<HealthCheck> {
     let reader = core.reader().await?;
-    let number = scalar(&*reader, "SELECT COALESCE(SUM(size), 0) AS value FROM question_groups").await?;
+    let number =
+        scalar(&*reader, "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS value FROM question_groups").await?;
     Ok(if number == 0 {
         finding(
             "questions",

@@ -2,6 +2,7 @@
 
 mod connect;
 mod core;
+mod engine;
 mod handle;
 mod head;
 mod health;
@@ -11,6 +12,8 @@ mod options;
 mod projector;
 mod retry;
 mod scope;
+#[cfg(feature = "postgres")]
+mod server;
 mod shortage;
 mod space;
 mod stats;
@@ -19,7 +22,8 @@ mod transaction;
 mod watch;
 mod writer;
 
-pub(crate) use connect::{connect_existing, connect_or_create, immediate};
+pub(crate) use crate::dialect::tables;
+pub(crate) use connect::{connect_existing, connect_or_create};
 pub(crate) use core::{Core, Pools};
 pub use handle::Database;
 pub(crate) use head::{Head, KEPT, SUFFIX as HEAD, advance, beside, forget as forget_head, keep_log, loss, number};
@@ -29,7 +33,6 @@ pub use options::{DatabaseOptions, DatabaseUrl, Durability};
 pub(crate) use projector::settle;
 pub(crate) use scope::Scope;
 pub(crate) use shortage::{explain, explained, left, translated};
-pub(crate) use stats::tables;
 pub(crate) use transaction::{Needs, Transaction};
 pub(crate) use watch::{Moment, Watch};
 pub(crate) use writer::Job;

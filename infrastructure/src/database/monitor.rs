@@ -10,7 +10,7 @@ use trivia_domain::{StoreError, StoreResult};
 const ERROR_MEMORY: TimeDelta = TimeDelta::hours(1);
 
 /// Kinds of failures of the backend; all others are mistakes of a caller.
-const OURS: [&str; 6] = ["busy", "corrupt", "read_only", "disk_full", "outcome_unknown", "backend"];
+const OURS: [&str; 7] = ["busy", "unreachable", "corrupt", "read_only", "disk_full", "outcome_unknown", "backend"];
 
 /// What has happened on the connections since the process started.
 #[derive(Debug)]

@@ -7,24 +7,60 @@ use trivia_domain::{StoreError, StoreResult};
 
 use crate::backup::BackupOptions;
 
-/// Where the database is, such as `sqlite://data/trivia.db`. A relative path follows the working
-/// directory. Printing it never shows a password.
+#[cfg(feature = "postgres")]
+use super::server::Server;
+
+/// Where the database is, such as `sqlite://data/trivia.db` or `postgres://trivia@db.example.org/trivia`. A relative
+/// path follows the working directory. Printing it never shows a password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl {
-    path: PathBuf,
+pub struct DatabaseUrl(Place);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Place {
+    File(PathBuf),
+    #[cfg(feature = "postgres")]
+    Server(Server),
 }
 
 impl DatabaseUrl {
     /// The URL of a file.
     #[must_use]
     pub fn of_file(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self(Place::File(path.into()))
     }
 
-    /// The file.
+    /// The file; `None` when the database is on a server.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.0 {
+            Place::File(path) => Some(path),
+            #[cfg(feature = "postgres")]
+            Place::Server(_) => None,
+        }
+    }
+
+    /// The file; for a database on a server an empty path, where no file is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file().unwrap_or(Path::new(""))
+    }
+
+    /// The server; `None` when the database is a file.
+    #[cfg(feature = "postgres")]
+    pub(super) const fn server(&self) -> Option<&Server> {
+        match &self.0 {
+            Place::Server(server) => Some(server),
+            Place::File(_) => None,
+        }
+    }
+
+    /// What messages call the database: the file, or the URL without password.
+    pub(crate) fn name(&self) -> String {
+        match &self.0 {
+            Place::File(path) => path.display().to_string(),
+            #[cfg(feature = "postgres")]
+            Place::Server(server) => server.to_string(),
+        }
     }
 }
 
@@ -36,6 +72,10 @@ impl FromStr for DatabaseUrl {
         let Some((scheme, rest)) = url.split_once(':') else {
             return invalid("it has no scheme; write sqlite://data/trivia.db");
         };
+        #[cfg(feature = "postgres")]
+        if matches!(scheme, "postgres" | "postgresql") {
+            return Ok(Self(Place::Server(url.parse()?)));
+        }
         if scheme != "sqlite" {
             // the rest is not repeated: it may hold a password
             return invalid(&format!("{scheme:?} is not supported by this build; write sqlite://data/trivia.db"));
@@ -52,7 +92,11 @@ impl FromStr for DatabaseUrl {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sqlite://{}", self.path.display())
+        match &self.0 {
+            Place::File(path) => write!(f, "sqlite://{}", path.display()),
+            #[cfg(feature = "postgres")]
+            Place::Server(server) => write!(f, "{server}"),
+        }
     }
 }
 
@@ -65,11 +109,11 @@ impl fmt::Debug for DatabaseUrl {
 /// What an acknowledged write survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// The crash of the process and the loss of power (`synchronous=FULL`).
+    /// The crash of the process and the loss of power (`synchronous=FULL`; on PostgreSQL `synchronous_commit=on`).
     #[default]
     Full,
     /// The crash of the process. After a loss of power the last commits may be missing; the
-    /// database stays consistent (`synchronous=NORMAL`).
+    /// database stays consistent (`synchronous=NORMAL`; on PostgreSQL `synchronous_commit=off`).
     Normal,
 }
 
@@ -78,9 +122,10 @@ pub enum Durability {
 pub struct DatabaseOptions {
     /// Where it is.
     pub url: DatabaseUrl,
-    /// Connections that read, beside the one that writes. Default 4.
+    /// Connections that read, beside the one that writes; on a server four write. Default 4.
     pub readers: u32,
-    /// How long to wait for another process that writes. Default 5 seconds.
+    /// How long to wait for another process that writes; on a server for one row, for a connection, and for the server
+    /// to come back. Default 5 seconds.
     pub busy_timeout: Duration,
     /// What an acknowledged write survives. Default [`Durability::Full`].
     pub durability: Durability,
@@ -88,7 +133,7 @@ pub struct DatabaseOptions {
     /// and in memory only while moves come without a pause. Nobody sees a difference: reads through the ports
     /// find everything that was acknowledged, in every process, and a crash loses nothing. But while one process
     /// writes without a pause, a read in another one makes it catch up first; where that is common, zero stores
-    /// everything with each answer. Default 30 seconds.
+    /// everything with each answer. A database on a server always stores everything. Default 30 seconds.
     pub projection_delay: Duration,
     /// From when on an operation is logged as slow. Default 5 seconds, as in the original.
     pub slow_after: Duration,

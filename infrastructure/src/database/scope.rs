@@ -9,6 +9,7 @@ use super::core::{Core, Pools};
 use super::projector::settle;
 use super::transaction::{Needs, Statements, Timer, Transaction};
 use super::writer::Job;
+use crate::dialect;
 use crate::error::During;
 use crate::read_model::{Effects, ReadModel, Whose};
 
@@ -57,7 +58,8 @@ impl Scope {
         match self {
             Self::Store { core, .. } => {
                 let guard = core.reader().await?;
-                let transaction = guard.begin().await.during(what)?;
+                let moment = dialect::reading(guard.get_database_backend());
+                let transaction = guard.begin_with_options(moment).await.during(what)?;
                 Ok(Snapshot::Own { transaction, _guard: guard, _timer: Timer::start(core, what) })
             }
             Self::Work { transaction, .. } => Ok(Snapshot::Joined(transaction)),
@@ -139,7 +141,7 @@ impl Writing<'_> {
     pub(crate) async fn commit(self) -> StoreResult<()> {
         match self {
             Self::Own(transaction) => {
-                transaction.count().await?;
+                transaction.complete().await?;
                 transaction.commit().await
             }
             Self::Joined(_) => Ok(()),

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use sea_orm::ConnectionTrait;
 use trivia_domain::StoreResult;
 use trivia_domain::ports::{Compaction, HealthCheck, HealthStatus};
 
 use super::core::Core;
+use super::engine::Engine;
 use super::health::{finding, well};
 use super::shortage::free;
-use super::stats::number;
 
 const MIB: u64 = 1 << 20;
 /// With less than that, writes may fail at any moment.
@@ -19,29 +18,20 @@ const LITTLE: u64 = 256 * MIB;
 /// So much of a file that is not used is worth a word when it is also more than a quarter of the file.
 const UNUSED: u64 = 16 * MIB;
 
-/// What a file takes, and what of it is not used, in bytes.
-struct Size {
-    whole: u64,
-    unused: u64,
-}
-
-async fn size(connection: &impl ConnectionTrait) -> StoreResult<Size> {
-    let page = number(connection, "page_size").await?;
-    let whole = page * number(connection, "page_count").await?;
-    Ok(Size { whole, unused: page * number(connection, "freelist_count").await? })
-}
-
 /// See [`MaintenancePort::compact`](trivia_domain::ports::MaintenancePort::compact).
 pub(super) async fn compact(core: &Arc<Core>) -> StoreResult<Compaction> {
-    let bytes_before = size(&*core.reader().await?).await?.whole;
+    let bytes_before = Engine::read(&*core.reader().await?).await?.bytes;
     core.scrub().await?;
-    let bytes_after = size(&*core.reader().await?).await?.whole;
+    let bytes_after = Engine::read(&*core.reader().await?).await?.bytes;
     Ok(Compaction { bytes_before, bytes_after })
 }
 
 /// Whether there is enough space for what comes, where the database and where the backups are.
 pub(super) async fn check(core: &Core) -> StoreResult<HealthCheck> {
-    let Size { whole, unused } = size(&*core.reader().await?).await?;
+    if core.is_shared() {
+        return Ok(well("space", "the server looks after its own"));
+    }
+    let Engine { bytes: whole, unused, .. } = Engine::read(&*core.reader().await?).await?;
     let places = [core.options.url.path().parent(), core.options.backups.as_ref().map(|backups| backups.dir.as_path())];
     let left = places
         .into_iter()

@@ -6,10 +6,11 @@ use sea_orm::{ConnectionTrait, EntityTrait, Statement};
 use trivia_domain::ports::{DatabaseStats, PoolStats};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::connect::pragma;
 use super::core::{Core, Pools};
+use super::engine::Engine;
 use super::projector::settle;
 use crate::backup::SqliteBackups;
+use crate::dialect::tables;
 use crate::entity::{maintenance_runs, question_groups};
 use crate::error::During;
 use crate::read_model::Whose;
@@ -24,15 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn stats(core: &Arc<Core>) -> StoreResult<DatabaseStats> {
     settle(core, Whose::Everybody).await?;
     // before the reader is taken: asking twice would wait for ever behind a restore that waits for the first
-    let idle = core.pools.read().await.as_ref().map_or(0, Pools::idle);
+    let (writers, idle) = core.pools.read().await.as_ref().map_or((1, 0), Pools::figures);
     let reader = core.reader().await?;
     let reader = &*reader;
     let rows = row_counts(reader).await?;
     let count = |table: &str| rows.get(table).copied().unwrap_or(0);
     let weekly = scalar(reader, "SELECT COUNT(*) AS value FROM rankings WHERE period = 'week'").await?;
-    let page_size = number(reader, "page_size").await?;
-    let database_size_bytes = page_size * number(reader, "page_count").await?;
-    let engine = text(reader, "SELECT 'SQLite ' || sqlite_version() AS value").await?;
+    let engine = Engine::read(reader).await?;
     let (mut by_difficulty, mut by_kind, mut by_language) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for group in question_groups::Entity::find().all(reader).await.during("reading question groups")? {
         let size = u64::try_from(group.size).unwrap_or(0);
@@ -48,11 +47,11 @@ pub(super) async fn stats(core: &Arc<Core>) -> StoreResult<DatabaseStats> {
         user_achievements_count: count("user_achievements"),
         weekly_rankings_count: weekly,
         game_sessions_count: count("game_sessions"),
-        database_size_bytes,
-        database_size_mb: megabytes(database_size_bytes),
+        database_size_bytes: engine.bytes,
+        database_size_mb: megabytes(engine.bytes),
         schema_version: schema::version(reader).await?,
         connection_pool_size: idle,
-        max_pool_size: readers + 1,
+        max_pool_size: readers + writers,
         error_count: monitor.errors(),
         errors_by_kind: monitor.errors_by_kind(),
         last_error_time: monitor.last_error(),
@@ -63,17 +62,17 @@ pub(super) async fn stats(core: &Arc<Core>) -> StoreResult<DatabaseStats> {
             None
         }),
         auto_backup_enabled: core.options.backups.is_some(),
-        journal_mode: pragma(reader, "journal_mode").await?,
-        synchronous_mode: pragma(reader, "synchronous").await?.parse().unwrap_or(-1),
-        cache_size: pragma(reader, "cache_size").await?.parse().unwrap_or(0),
+        journal_mode: engine.journal_mode,
+        synchronous_mode: engine.synchronous_mode,
+        cache_size: engine.cache_size,
         ledger_count: count("ledger"),
         questions_by_difficulty: by_difficulty,
         questions_by_kind: by_kind,
         questions_by_language: by_language,
-        free_pages: number(reader, "freelist_count").await?,
-        engine,
+        free_pages: engine.free_pages,
+        engine: engine.name,
         pool: PoolStats {
-            writers: 1,
+            writers,
             readers,
             idle,
             slow_operations: monitor.slow(),
@@ -94,14 +93,6 @@ async fn row_counts(connection: &impl ConnectionTrait) -> StoreResult<BTreeMap<S
     Ok(counts)
 }
 
-/// Names of the tables of the schema.
-pub(crate) async fn tables(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
-    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
-    let statement = Statement::from_string(connection.get_database_backend(), tables);
-    let rows = connection.query_all_raw(statement).await.during("listing tables")?;
-    rows.iter().map(|row| row.try_get("", "name").during("listing tables")).collect()
-}
-
 /// When a maintenance task last ran.
 pub(super) async fn last_run(
     connection: &impl ConnectionTrait,
@@ -114,7 +105,8 @@ pub(super) async fn last_run(
 
 /// When the newest verified backup was made.
 pub(super) async fn last_backup(core: &Core) -> StoreResult<Option<chrono::DateTime<chrono::Utc>>> {
-    let Some(backups) = &core.options.backups else { return Ok(None) };
+    // a server is backed up by its own tools
+    let Some(backups) = core.options.backups.as_ref().filter(|_| !core.is_shared()) else { return Ok(None) };
     let backups = SqliteBackups::new(core.options.clone(), backups.clone(), core.clock.clone());
     // whoever asks for figures or for health cannot wait for a server that does not answer
     let newest = tokio::time::timeout(PATIENCE, backups.newest_verified()).await;
@@ -125,21 +117,11 @@ pub(super) async fn last_backup(core: &Core) -> StoreResult<Option<chrono::DateT
     Ok(newest.map(|backup| backup.manifest.created_at))
 }
 
-pub(super) async fn number(connection: &impl ConnectionTrait, name: &'static str) -> StoreResult<u64> {
-    Ok(pragma(connection, name).await?.parse().unwrap_or(0))
-}
-
 pub(super) async fn scalar(connection: &impl ConnectionTrait, sql: &str) -> StoreResult<u64> {
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let row = connection.query_one_raw(statement).await.during("counting")?;
     let value: i64 = row.map_or(Ok(0), |row| row.try_get("", "value")).during("counting")?;
     Ok(u64::try_from(value).unwrap_or(0))
-}
-
-async fn text(connection: &impl ConnectionTrait, sql: &str) -> StoreResult<String> {
-    let statement = Statement::from_string(connection.get_database_backend(), sql);
-    let row = connection.query_one_raw(statement).await.during("asking the engine")?;
-    row.map_or_else(|| Ok(String::new()), |row| row.try_get("", "value").during("asking the engine"))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "two decimals need no more than 53 bits")]

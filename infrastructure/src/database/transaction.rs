@@ -1,4 +1,4 @@
-//! The one transaction that may write at a time, and the time that it takes.
+//! A transaction that may write, and the time that it takes. On a file there is one at a time.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,11 +12,12 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::core::{Core, WriterGuard};
 use super::head;
+use crate::dialect::{self, Gate};
 use crate::error::{During, is_read_only, is_uncommitted, translate};
 use crate::read_model::{Effects, Flight, Warm};
 use crate::repository::projection;
 
-/// The one transaction that may write at a time.
+/// A transaction that may write: of a file the only one.
 pub(crate) struct Transaction {
     // dropped in this order: rolled back first, then the next caller may begin
     statements: Statements,
@@ -28,17 +29,29 @@ pub(crate) struct Transaction {
     timer: Timer,
 }
 
-/// Which of the facts that wait a transaction must find projected.
+/// What a transaction needs: which of the facts that wait it must find projected and, on a server, whether others may
+/// write meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
-    /// None: it neither reads nor changes what is derived.
+    /// No facts: it neither reads nor changes what is derived.
     Nothing,
+    /// No facts, but that nobody else writes.
+    Alone,
     /// Those that the writer has not at hand.
     AtHand,
     /// Those of a player.
     Player(UserId),
-    /// All.
+    /// All, and that nobody else writes.
     Everything,
+}
+
+impl Needs {
+    const fn gate(self) -> Gate {
+        match self {
+            Self::Nothing | Self::AtHand | Self::Player(_) => Gate::Shared,
+            Self::Alone | Self::Everything => Gate::Alone,
+        }
+    }
 }
 
 impl Transaction {
@@ -59,7 +72,10 @@ impl Transaction {
             guard = core.writer().await?;
             begun = guard.begin(&core.monitor).await;
         }
-        let begun = core.explained(begun).await.map_err(|error| translate(error, &core.name()));
+        let begun = match core.explained(begun).await {
+            Ok(begun) => dialect::enter(&begun, needs.gate()).await.map(|()| begun),
+            Err(error) => Err(core.not_begun(error)),
+        };
         core.monitor.observe(&begun, || core.clock.now());
         let begun = begun.inspect_err(|error| core.stop_if_damaged(error));
         let (statements, flight) = (Statements { inner: begun?, core: Arc::clone(core) }, core.model.begin());
@@ -72,7 +88,7 @@ impl Transaction {
 
     /// Projects what must not wait.
     async fn meet(&mut self, needs: Needs) -> StoreResult<()> {
-        if needs == Needs::Nothing {
+        if matches!(needs, Needs::Nothing | Needs::Alone) || self.timer.core.is_shared() {
             return Ok(());
         }
         let Some(warm) = self.flight.warm() else {
@@ -81,7 +97,7 @@ impl Transaction {
             return Ok(());
         };
         let ids: Vec<_> = match needs {
-            Needs::Nothing | Needs::AtHand => Vec::new(),
+            Needs::Nothing | Needs::Alone | Needs::AtHand => Vec::new(),
             Needs::Player(id) => warm.pending().contains_key(&id).then_some(id).into_iter().collect(),
             Needs::Everything => warm.pending().keys().copied().collect(),
         };
@@ -125,9 +141,13 @@ impl Transaction {
         self.number.store(number, Ordering::Relaxed);
     }
 
-    /// Counts it among the commits.
-    pub(crate) async fn count(&self) -> StoreResult<()> {
-        let row = self.query_one_raw(head::advance(&self.statements)).await.during("counting a commit")?;
+    /// Makes ready for the commit. On a server that is to ask whether all statements went well: it takes COMMIT for
+    /// ROLLBACK otherwise, and says nothing. On a file it is counted among the commits.
+    pub(crate) async fn complete(&self) -> StoreResult<()> {
+        let Some(advance) = head::advance(&self.statements) else {
+            return dialect::is_whole(&self.statements).await;
+        };
+        let row = self.query_one_raw(advance).await.during("counting a commit")?;
         row.map_or(Ok(()), |row| head::number(&row).map(|number| self.is_commit(number)))
     }
 

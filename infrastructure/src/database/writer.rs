@@ -10,6 +10,7 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::core::Core;
 use super::projector::{SLICE, project};
+use super::retry::Patience;
 use super::transaction::{Needs, Transaction};
 use crate::error::repeat;
 use crate::read_model::{Effects, Whose};
@@ -25,6 +26,8 @@ const FACTS: u128 = 65_536;
 const FEW: usize = 32;
 /// After how long without a move facts wait no longer.
 const IDLE: Duration = Duration::from_millis(10);
+/// Times that a constraint may stop a batch on a server, before it is taken for something else.
+const RACES: u32 = 5;
 /// How long the writer leaves a projection alone that has failed.
 const REST: Duration = Duration::from_secs(1);
 
@@ -118,11 +121,33 @@ async fn serve(core: Arc<Core>, jobs: Vec<Job>, along: usize) {
 async fn commit(
     core: &Arc<Core>,
     moves: &[(&Command, DateTime<Utc>)],
-    along: usize,
+    mut along: usize,
 ) -> StoreResult<Vec<StoreResult<Outcome>>> {
-    match attempt(core, moves, along, Trust::New).await {
-        Err(StoreError::Backend { .. }) => attempt(core, moves, 0, Trust::Nothing).await,
-        result => result,
+    let (mut trust, mut patience, mut races, mut is_unknown) = (Trust::New, Patience::new(core), 0, false);
+    loop {
+        let error = match attempt(core, moves, along, trust).await {
+            Ok(outcomes) => return Ok(outcomes),
+            Err(error) => error,
+        };
+        let again = match &error {
+            StoreError::Backend { .. } if trust == Trust::New => true,
+            // another host was first with a channel or a challenge
+            StoreError::Backend { .. } if core.is_shared() && races < RACES => {
+                races += 1;
+                true
+            }
+            // whatever was stored is found by its key or its session
+            StoreError::OutcomeUnknown { .. } if core.is_shared() => {
+                is_unknown = true;
+                patience.another().await
+            }
+            error => patience.suffices(error).await,
+        };
+        if !again {
+            let reason = || format!("the commit was lost, and then {error}");
+            return Err(if is_unknown { StoreError::OutcomeUnknown { reason: reason() } } else { error });
+        }
+        (trust, along) = (Trust::Nothing, 0);
     }
 }
 

@@ -17,6 +17,7 @@ use super::players::{self, Part, dimension_columns};
 use super::score_counts::{self, Wrong};
 use super::{projection, rows, rule_book};
 use crate::database::{Core, Needs, Transaction, settle};
+use crate::dialect;
 use crate::entity::{ledger, question_counters, users};
 use crate::error::During;
 use crate::read_model::{Effects, Whose};
@@ -33,7 +34,8 @@ pub(crate) async fn verify(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
     let mut after = None;
     loop {
         let reader = core.reader().await?;
-        let moment = reader.begin().await.during("comparing with the ledger")?;
+        let moment = reader.begin_with_options(dialect::reading(reader.get_database_backend())).await;
+        let moment = moment.during("comparing with the ledger")?;
         let rules = rule_book::current(core, &moment).await?;
         let Some(compared) = compare_players(&moment, &rules, after).await? else {
             drifts.extend(compare_counters(&moment).await?.iter().flat_map(Counter::drifts));

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use trivia_domain::StoreResult;
 use trivia_domain::ports::RandomSource;
 
+use crate::dialect;
 use crate::entity::{erasures, game_sessions, merges, picks, users};
 use crate::error::During;
 
@@ -127,9 +128,7 @@ pub(super) async fn is_noted(connection: &impl ConnectionTrait, id: i64) -> Stor
 
 /// The people who were erased; none in a database that is older than the list.
 pub(crate) async fn list(connection: &impl ConnectionTrait) -> StoreResult<Vec<Erasure>> {
-    let table = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'erasures'";
-    let table = Statement::from_string(connection.get_database_backend(), table);
-    if connection.query_one_raw(table).await.during("reading erasures")?.is_none() {
+    if !dialect::has_table(connection, "erasures", "reading erasures").await? {
         return Ok(Vec::new());
     }
     erasures::Entity::find().all(connection).await.during("reading erasures")

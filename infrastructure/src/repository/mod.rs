@@ -49,7 +49,7 @@ impl Repository {
         match self.scope {
             Scope::Store { .. } => Ok(()),
             Scope::Work { transaction, .. } => {
-                transaction.count().await?;
+                transaction.complete().await?;
                 transaction.commit().await
             }
         }

@@ -46,7 +46,7 @@ impl PackRepository for Repository {
     async fn put(&self, pack: Pack) -> StoreResult<()> {
         use packs::Column;
 
-        let writing = self.scope.write("storing a pack", Needs::Nothing, Effects::NONE).await?;
+        let writing = self.scope.write("storing a pack", Needs::Alone, Effects::NONE).await?;
         if find(&*writing, pack.name()).await?.as_ref() != Some(&pack) {
             let said = |part| ActiveValue::Set(pack.part(part).map(str::to_owned));
             let row = packs::ActiveModel {

@@ -15,6 +15,7 @@ use trivia_domain::{StoreError, StoreResult};
 use super::labels::Labelled;
 use super::questions::{CHUNK, GroupKey, Groups, Places};
 use super::rows;
+use crate::dialect;
 use crate::entity::{picks, question_counters, questions};
 use crate::error::{During, bad_row};
 
@@ -27,6 +28,10 @@ const RARE: usize = 16;
 /// scope. The cost follows what is wanted, and what was picked for the owner before; what is excluded
 /// counts only when it is much of what matches.
 pub(super) async fn pick(connection: &impl ConnectionTrait, request: &PickRequest) -> StoreResult<Vec<Question>> {
+    if let Some(scope) = request.scope {
+        let (owner, id) = columns(scope.of);
+        dialect::lock_owner(connection, owner, id).await?;
+    }
     let pool = Candidates::load(connection, &request.filter).await?;
     let size = pool.size();
     let seen = match request.scope {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SelectStatement};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable,
-    PrimaryKeyToColumn, QueryFilter, QueryResult, QueryTrait,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IdenStatic, IntoActiveModel,
+    Iterable, PrimaryKeyToColumn, QueryFilter, QueryResult, QueryTrait,
 };
 use trivia_domain::StoreResult;
 use trivia_domain::model::{
@@ -277,9 +278,33 @@ impl PlayerRows {
         store(connection, self.profiles, "storing profiles").await?;
         store(connection, self.achievements, "storing achievements").await?;
         store(connection, self.tallies, "storing tallies").await?;
+        reserve(connection, &self.scores).await?;
         store(connection, self.scores, "storing rankings").await?;
         store(connection, self.attempts, "storing attempts at challenges").await
     }
+}
+
+/// On a server, inserts the scores that are missing, without points. A statement that inserts some rows and updates others
+/// runs two triggers there, and each locks counts in its order; without points there is nothing to count.
+async fn reserve<K>(connection: &impl ConnectionTrait, scores: &BTreeMap<K, rankings::ActiveModel>) -> StoreResult<()> {
+    use rankings::Column;
+
+    let backend = connection.get_database_backend();
+    if backend == DbBackend::Sqlite {
+        return Ok(());
+    }
+    let empty = scores.values().map(|score| rankings::ActiveModel {
+        points: Set(0),
+        answered: Set(0),
+        correct: Set(0),
+        ..score.clone()
+    });
+    let there = OnConflict::columns([Column::UserId, Column::Period, Column::StartsOn]).do_nothing().to_owned();
+    for rows in portions(empty, backend) {
+        let stored = rankings::Entity::insert_many(rows).on_conflict(there.clone()).exec_without_returning(connection);
+        stored.await.during("storing rankings")?;
+    }
+    Ok(())
 }
 
 /// Inserts rows; where the primary key exists, the other columns are replaced.
@@ -295,7 +320,7 @@ async fn store<K, A: ActiveModelTrait + Send>(
     let is_key = |column: &Column<A>| key.iter().any(|part| part.as_str() == column.as_str());
     let others: Vec<Column<A>> = Column::<A>::iter().filter(|column| !is_key(column)).collect();
     let replace = OnConflict::columns(key).update_columns(others).to_owned();
-    for rows in portions(rows.into_values()) {
+    for rows in portions(rows.into_values(), connection.get_database_backend()) {
         let stored = A::Entity::insert_many(rows).on_conflict(replace.clone()).exec_without_returning(connection);
         stored.await.during(action)?;
     }

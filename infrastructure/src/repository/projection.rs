@@ -16,7 +16,8 @@ use trivia_domain::play::{Dimension, PlayerState, RuleBook, fold};
 use super::players::{self, Part, PlayerRows};
 use super::portions::portions;
 use super::{rows, rule_book};
-use crate::database::{Core, immediate};
+use crate::database::Core;
+use crate::dialect;
 use crate::entity::{ledger, unprojected, users};
 use crate::error::During;
 use crate::read_model::Warm;
@@ -66,7 +67,7 @@ pub(crate) async fn store(
 
 /// Statements that note whose facts wait, so that a process that starts after a crash finds them.
 pub(super) fn note(users: &[UserId], backend: DbBackend) -> impl Iterator<Item = Statement> {
-    portions(users).map(move |users| {
+    portions(users, backend).map(move |users| {
         let rows = users.into_iter().map(|id| unprojected::Model { user_id: id.get() }.into_active_model());
         unprojected::Entity::insert_many(rows).build(backend)
     })
@@ -74,7 +75,7 @@ pub(super) fn note(users: &[UserId], backend: DbBackend) -> impl Iterator<Item =
 
 /// Takes players from the list.
 async fn done(connection: &impl ConnectionTrait, users: &[UserId]) -> StoreResult<()> {
-    for users in portions(users) {
+    for users in portions(users, connection.get_database_backend()) {
         unprojected::Entity::delete_many()
             .filter(unprojected::Column::UserId.is_in(users.into_iter().map(|id| id.get())))
             .exec(connection)
@@ -162,7 +163,10 @@ pub(crate) async fn catch_up_alone(connection: &DatabaseConnection) -> StoreResu
     if !is_behind(connection).await? {
         return Ok(());
     }
-    let transaction = connection.begin_with_options(immediate()).await.during("catching up")?;
+    let transaction = connection
+        .begin_with_options(dialect::writing(connection.get_database_backend()))
+        .await
+        .during("catching up")?;
     catch_up(&transaction).await?;
     transaction.commit().await.during("catching up")
 }

@@ -84,7 +84,7 @@ impl QuestionRepository for Repository {
         }
         // before anything is written: nobody waits for it
         let candidates: Vec<_> = contents.iter().map(Candidate::new).collect();
-        let writing = self.scope.write("adding questions", Needs::Nothing, Effects::NONE).await?;
+        let writing = self.scope.write("adding questions", Needs::Alone, Effects::NONE).await?;
         let mut groups = Groups::load(&*writing).await?;
         let mut outcomes = Vec::with_capacity(contents.len());
         for chunk in candidates.chunks(CHUNK) {
@@ -96,7 +96,7 @@ impl QuestionRepository for Repository {
     }
 
     async fn update(&self, id: QuestionId, content: QuestionContent) -> StoreResult<Question> {
-        let writing = self.scope.write("updating a question", Needs::Nothing, Effects::NONE).await?;
+        let writing = self.scope.write("updating a question", Needs::Alone, Effects::NONE).await?;
         let row = row(&*writing, id).await?;
         if rows::content(&row)? != content {
             let now = self.scope.core().clock.now();
@@ -108,7 +108,7 @@ impl QuestionRepository for Repository {
     }
 
     async fn retire(&self, id: QuestionId) -> StoreResult<()> {
-        let writing = self.scope.write("retiring a question", Needs::Nothing, Effects::NONE).await?;
+        let writing = self.scope.write("retiring a question", Needs::Alone, Effects::NONE).await?;
         let row = row(&*writing, id).await?;
         if row.retired_at.is_none() {
             let mut groups = Groups::load(&*writing).await?;
@@ -121,7 +121,7 @@ impl QuestionRepository for Repository {
     }
 
     async fn restore(&self, id: QuestionId) -> StoreResult<()> {
-        let writing = self.scope.write("restoring a question", Needs::Nothing, Effects::NONE).await?;
+        let writing = self.scope.write("restoring a question", Needs::Alone, Effects::NONE).await?;
         let row = row(&*writing, id).await?;
         if row.retired_at.is_some() {
             let mut groups = Groups::load(&*writing).await?;
@@ -141,13 +141,13 @@ impl QuestionRepository for Repository {
         if added.is_empty() {
             return Ok(());
         }
-        let writing = self.scope.write("labelling questions", Needs::Nothing, Effects::NONE).await?;
+        let writing = self.scope.write("labelling questions", Needs::Alone, Effects::NONE).await?;
         labels::add(&*writing, &added).await?;
         writing.commit().await
     }
 
     async fn set_tags(&self, id: QuestionId, tags: BTreeSet<Tag>) -> StoreResult<()> {
-        let writing = self.scope.write("tagging a question", Needs::Nothing, Effects::NONE).await?;
+        let writing = self.scope.write("tagging a question", Needs::Alone, Effects::NONE).await?;
         labels::set_tags(&*writing, id, &tags).await?;
         writing.commit().await
     }

@@ -14,6 +14,7 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::{Repository, rule_book, score_counts};
 use crate::database::{Core, settle};
+use crate::dialect;
 use crate::entity::{rankings, users};
 use crate::error::{During, bad_row};
 use crate::read_model::{self, Ladder, Whose};
@@ -136,7 +137,8 @@ async fn whole(core: &Arc<Core>, board: Board) -> StoreResult<Option<Vec<read_mo
         return Ok(None);
     }
     let reader = core.reader().await?;
-    let moment = reader.begin().await.during("reading a whole board")?;
+    let moment = reader.begin_with_options(dialect::reading(reader.get_database_backend())).await;
+    let moment = moment.during("reading a whole board")?;
     let table = Table::of(board);
     let mut whole = Vec::new();
     let mut last = None;

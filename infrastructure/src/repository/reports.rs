@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -15,6 +15,7 @@ use trivia_domain::{Refusal, StoreError, StoreResult};
 
 use super::{Repository, questions, rows, users};
 use crate::database::Needs;
+use crate::dialect;
 use crate::entity::question_reports::{ActiveModel, Column, Entity};
 use crate::error::{During, bad_row};
 use crate::read_model::Effects;
@@ -26,6 +27,7 @@ const CHUNK: usize = 1_000;
 impl ReportRepository for Repository {
     async fn file(&self, report: FileReport) -> StoreResult<QuestionReport> {
         let writing = self.scope.write("reporting a question", Needs::Nothing, Effects::NONE).await?;
+        dialect::lock_players(&*writing, &BTreeSet::from([report.user_id])).await?;
         require(&*writing, &report).await?;
         let report = file(&*writing, report, self.scope.core().clock.now()).await?;
         writing.commit().await?;
@@ -83,7 +85,7 @@ impl ReportRepository for Repository {
     }
 
     async fn settle(&self, question: QuestionId, outcome: ReportOutcome) -> StoreResult<u64> {
-        let writing = self.scope.write("settling reports", Needs::Nothing, Effects::NONE).await?;
+        let writing = self.scope.write("settling reports", Needs::Alone, Effects::NONE).await?;
         questions::require(&*writing, question).await?;
         let settled = Entity::update_many()
             .col_expr(Column::Outcome, Expr::value(outcome.as_str()))

@@ -42,7 +42,7 @@ impl RulesPort for Repository {
 
     async fn set_challenge_language(&self, language: Option<Language>) -> StoreResult<()> {
         // no number follows from it, so nothing is folded again
-        let writing = self.scope.write("changing the rules", Needs::Nothing, Effects::SESSIONS).await?;
+        let writing = self.scope.write("changing the rules", Needs::Alone, Effects::SESSIONS).await?;
         let rules = RuleBook::clone(&*rule_book::current(self.scope.core(), &*writing).await?);
         rule_book::store(&*writing, &RuleBook { challenge_language: language, ..rules }).await?;
         writing.commit().await

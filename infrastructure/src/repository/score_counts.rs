@@ -45,7 +45,8 @@ fn counts(board: Board, width: i64) -> SelectStatement {
 }
 
 async fn sum(connection: &impl ConnectionTrait, counts: SelectStatement) -> StoreResult<u64> {
-    let players = Expr::col(Column::Players).sum();
+    // PostgreSQL gives a sum of these another type
+    let players = Expr::col(Column::Players).sum().cast_as("BIGINT");
     let select = Query::select().expr_as(players, "players").from_subquery(counts, Alias::new("counts")).take();
     let row = connection.query_one(&select).await.during("counting a leaderboard")?;
     let sum: Option<i64> = row.map_or(Ok(None), |row| row.try_get("", "players")).during("counting a leaderboard")?;
@@ -75,7 +76,8 @@ pub(super) async fn compare(connection: &impl ConnectionTrait) -> StoreResult<Ve
         )
     });
     let sql = format!(
-        "SELECT board, starts_on, width, bucket, SUM(stored) AS stored, SUM(counted) AS counted FROM \
+        "SELECT board, starts_on, width, bucket, \
+         CAST(SUM(stored) AS BIGINT) AS stored, CAST(SUM(counted) AS BIGINT) AS counted FROM \
          (SELECT board, starts_on, width, bucket, players AS stored, 0 AS counted FROM score_counts {}) AS both_ways \
          GROUP BY board, starts_on, width, bucket HAVING SUM(stored) <> SUM(counted)",
         counted.concat()

@@ -48,7 +48,7 @@ impl SessionRepository for Repository {
     }
 
     async fn forget_ended(&self, before: DateTime<Utc>) -> StoreResult<u64> {
-        let writing = self.scope.write("forgetting sessions", Needs::Nothing, Effects::SESSIONS).await?;
+        let writing = self.scope.write("forgetting sessions", Needs::Alone, Effects::SESSIONS).await?;
         let forgotten = game_sessions::Entity::delete_many()
             .filter(game_sessions::Column::EndedAt.lt(before))
             .exec(&*writing)

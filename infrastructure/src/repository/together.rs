@@ -18,7 +18,7 @@ pub(super) async fn query_all(
 ) -> StoreResult<impl Iterator<Item = Vec<QueryResult>>> {
     let backend = connection.get_database_backend();
     let number = |(number, select): (usize, SelectStatement)| {
-        let marked = { select }.expr_as(Expr::cust(number.to_string()), QUERY).take();
+        let marked = { select }.expr_as(Expr::cust(format!("CAST({number} AS BIGINT)")), QUERY).take();
         backend.build(&marked)
     };
     let statements: Vec<_> = selects.into_iter().enumerate().map(number).collect();

@@ -36,7 +36,7 @@ impl SchedulerLock {
     /// `Busy`, naming file and process, when another one has it; `Missing` without a database,
     /// `ReadOnly` when the file cannot be written.
     pub async fn take(database: &DatabaseUrl, now: DateTime<Utc>) -> StoreResult<Self> {
-        let path = lock_path(database.path())?;
+        let path = lock_path(database)?;
         let unusable = |error: std::io::Error| StoreError::ReadOnly {
             what: path.display().to_string(),
             reason: error.to_string(),
@@ -89,7 +89,7 @@ impl Holder {
 
 /// Who is the scheduler of a database; `None` when there is none.
 pub(crate) fn holder(database: &DatabaseUrl) -> Option<Holder> {
-    holder_of(&lock_path(database.path()).ok()?)
+    holder_of(&lock_path(database).ok()?)
 }
 
 /// `Busy`, naming file and process, when a database has a scheduler, also one whose file is gone. `database` is the
@@ -113,7 +113,10 @@ fn busy(lock: &Path, holder: Holder) -> StoreError {
 }
 
 /// The file to lock: the same for every path that leads to the database.
-fn lock_path(database: &Path) -> StoreResult<PathBuf> {
+fn lock_path(database: &DatabaseUrl) -> StoreResult<PathBuf> {
+    let Some(database) = database.file() else {
+        return Err(StoreError::invalid("database URL", "`serve` does not look after a database on a server yet"));
+    };
     let resolved = fs::canonicalize(database).map_err(|error| match error.kind() {
         ErrorKind::NotFound => StoreError::missing("database", database.display()),
         _ => StoreError::ReadOnly { what: database.display().to_string(), reason: error.to_string() },
@@ -160,7 +163,7 @@ mod tests {
         let url = DatabaseUrl::of_file(dir.path().join("trivia.db"));
         fs::write(url.path(), "").unwrap();
         drop(SchedulerLock::take(&url, DateTime::UNIX_EPOCH).await.unwrap());
-        let looking = File::open(lock_path(url.path()).unwrap()).unwrap();
+        let looking = File::open(lock_path(&url).unwrap()).unwrap();
         looking.try_lock_shared().unwrap();
         let (taken, ()) = tokio::join!(SchedulerLock::take(&url, DateTime::UNIX_EPOCH), async { drop(looking) });
         taken.unwrap();

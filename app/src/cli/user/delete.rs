@@ -22,7 +22,7 @@ pub(in crate::cli) struct Args {
     yes: bool,
     /// Make no backup first: it would hold what is deleted
     #[arg(long)]
-    no_backup: bool,
+    pub(super) no_backup: bool,
 }
 
 #[derive(Default, Serialize)]
@@ -56,7 +56,7 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
     for id in &report.missing {
         writeln!(output, "There is no player {id}.")?;
     }
-    if !report.deleted.is_empty() {
+    if !report.deleted.is_empty() && app.is_file() {
         report.backups = app.backups().list().await?.into_iter().map(|info| info.manifest.id).collect();
         tell_backups(app, &report, output)?;
     }

@@ -13,6 +13,7 @@ use trivia_domain::model::{
 use trivia_domain::play::{Command, Touched, WorkingSet};
 use trivia_domain::ports::AnswerSubmission;
 
+use crate::dialect;
 use crate::entity::{closed_periods, ledger, live_sessions, questions};
 use crate::error::{During, bad_row};
 use crate::read_model::{Known, Needed, Warm};
@@ -31,6 +32,7 @@ pub(super) async fn load(
 ) -> StoreResult<(WorkingSet, HashMap<UserId, Arc<Known>>)> {
     let mut set = WorkingSet::default();
     let mut session_ids = touched.sessions.clone();
+    dialect::lock_players(connection, &touched.users).await?;
     if !touched.channels.is_empty() {
         let live = live_sessions::Entity::find()
             .filter(live_sessions::Column::ChannelId.is_in(touched.channels.iter().map(|channel| channel.get())))
@@ -39,6 +41,8 @@ pub(super) async fn load(
             .during("loading live sessions")?;
         session_ids.extend(live.iter().map(|row| SessionId::new(row.session_id)));
     }
+    let changes = moves.iter().any(|(command, _)| command.changes_sessions());
+    dialect::lock_sessions(connection, &session_ids, changes).await?;
     for id in std::mem::take(&mut session_ids) {
         match warm.session(id) {
             Some(session) => drop(set.sessions.insert(id, session)),

@@ -97,7 +97,7 @@ impl Repository {
 /// What is known of moves before they are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Each may have been counted before, so its facts are looked up.
+    /// Each may have been counted before, so its facts and the session that it starts are looked up.
     Nothing,
     /// They are taken for new ones. That one is not breaks a constraint, which is an error: the caller
     /// then tries again without trust.
@@ -143,6 +143,9 @@ pub(crate) async fn apply(
     let mut periods = BTreeSet::new();
     for (command, at) in moves {
         touched.add(command, *at, &rules.calendar);
+        if let (Trust::Nothing, Command::Start { id, .. } | Command::StartChallenge { id, .. }) = (trust, command) {
+            touched.sessions.insert(*id);
+        }
         periods.extend(Period::ALL.map(|period| (period, rules.calendar.start_at(period, *at))));
     }
     let language = rules.challenge_language.as_ref();

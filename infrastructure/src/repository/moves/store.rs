@@ -42,10 +42,10 @@ pub(super) async fn store(
         .iter()
         .map(|(entry, receipt)| Ok(rows::ledger_row(entry, receipt)?.into_active_model()))
         .collect::<StoreResult<Vec<_>>>()?;
-    let facts = portions(facts).map(|facts| ledger::Entity::insert_many(facts).build(backend));
+    let facts = portions(facts, backend).map(|facts| ledger::Entity::insert_many(facts).build(backend));
     let counts = count(question_counts(changes.entries.iter().map(|(entry, _)| entry)), backend);
     let noted = projection::note(waiting, backend);
-    let statements = facts.chain(counts).chain(noted).chain([advance(connection)]);
+    let statements = facts.chain(counts).chain(noted).chain(advance(connection));
     let rows = together::execute_all(connection, statements.collect(), "appending to the ledger").await?;
     rows.last().map(number).transpose()
 }
@@ -72,7 +72,7 @@ fn count(
         .value(Column::TimesAsked, grown(Column::TimesAsked))
         .value(Column::TimesCorrect, grown(Column::TimesCorrect))
         .to_owned();
-    portions(rows).map(move |rows| Entity::insert_many(rows).on_conflict(add.clone()).build(backend))
+    portions(rows, backend).map(move |rows| Entity::insert_many(rows).on_conflict(add.clone()).build(backend))
 }
 
 async fn store_sessions(

@@ -1,0 +1,179 @@
+//! What SQLite and PostgreSQL do in different ways: transactions, locks, and questions about the schema.
+//!
+//! SQLite lets one transaction write at a time, so there nothing has to be locked. On PostgreSQL many write
+//! at once, from many hosts. Each takes what it needs in one order, so that two never wait for each other:
+//! the [`Gate`], players by number, sessions by id, and then the rows that it writes, table by table.
+
+use std::collections::BTreeSet;
+
+use sea_orm::sea_query::{LockType, SelectStatement};
+use sea_orm::{
+    AccessMode, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IsolationLevel, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, SqliteTransactionMode, Statement, TransactionOptions,
+};
+use trivia_domain::StoreResult;
+use trivia_domain::model::{SessionId, UserId};
+
+use crate::entity::{game_sessions, users};
+use crate::error::During;
+
+/// The advisory lock that is the gate; nobody else uses this number.
+const GATE: i64 = 0x7472_6976_6961;
+
+/// The advisory lock of whoever changes the schema.
+const SCHEMA: i64 = GATE + 1;
+
+/// How a transaction of a server begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Beside others, who lock what they change.
+    Shared,
+    /// When no other one writes, and until it ends none begins.
+    Alone,
+}
+
+/// A transaction that writes. On SQLite it does so from its beginning: one that begins by reading may not be able to
+/// write later. On a server each of its statements sees what was committed before the statement, so what is read
+/// after a lock was taken is the newest.
+pub(crate) const fn writing(backend: DbBackend) -> TransactionOptions {
+    match backend {
+        DbBackend::Sqlite => TransactionOptions {
+            isolation_level: None,
+            access_mode: None,
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        },
+        _ => TransactionOptions {
+            isolation_level: Some(IsolationLevel::ReadCommitted),
+            access_mode: Some(AccessMode::ReadWrite),
+            sqlite_transaction_mode: None,
+        },
+    }
+}
+
+/// A transaction that reads one moment.
+pub(crate) const fn reading(backend: DbBackend) -> TransactionOptions {
+    match backend {
+        DbBackend::Sqlite => {
+            TransactionOptions { isolation_level: None, access_mode: None, sqlite_transaction_mode: None }
+        }
+        _ => TransactionOptions {
+            isolation_level: Some(IsolationLevel::RepeatableRead),
+            access_mode: Some(AccessMode::ReadOnly),
+            sqlite_transaction_mode: None,
+        },
+    }
+}
+
+/// Goes through the gate; it is left with the transaction.
+pub(crate) async fn enter(connection: &impl ConnectionTrait, gate: Gate) -> StoreResult<()> {
+    let take = match gate {
+        Gate::Shared => "SELECT pg_advisory_xact_lock_shared($1)",
+        Gate::Alone => "SELECT pg_advisory_xact_lock($1)",
+    };
+    lock(connection, take, GATE.into()).await
+}
+
+/// Keeps everybody else from picking questions for this owner.
+pub(crate) async fn lock_owner(connection: &impl ConnectionTrait, owner: &str, id: i64) -> StoreResult<()> {
+    // two owners with one hash wait for each other without need, and that is all
+    let take = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+    lock(connection, take, format!("{owner} {id}").into()).await
+}
+
+/// Keeps others from changing the schema of a server, until the connection is closed; `false` when somebody does that.
+pub(crate) async fn lock_schema(connection: &impl ConnectionTrait) -> StoreResult<bool> {
+    let take = "SELECT pg_try_advisory_lock($1) AS taken";
+    let take = Statement::from_sql_and_values(connection.get_database_backend(), take, [SCHEMA.into()]);
+    let row = connection.query_one_raw(take).await.during("taking a lock")?;
+    row.map_or(Ok(false), |row| row.try_get("", "taken")).during("taking a lock")
+}
+
+async fn lock(connection: &impl ConnectionTrait, take: &str, key: sea_orm::Value) -> StoreResult<()> {
+    let backend = connection.get_database_backend();
+    if backend == DbBackend::Sqlite {
+        return Ok(());
+    }
+    let statement = Statement::from_sql_and_values(backend, take, [key]);
+    connection.query_one_raw(statement).await.during("taking a lock").map(drop)
+}
+
+/// Keeps everybody else from changing these players and what is derived about them.
+pub(crate) async fn lock_players(connection: &impl ConnectionTrait, ids: &BTreeSet<UserId>) -> StoreResult<()> {
+    let select = users::Entity::find()
+        .select_only()
+        .column(users::Column::UserId)
+        .filter(users::Column::UserId.is_in(ids.iter().map(|id| id.get())))
+        .order_by_asc(users::Column::UserId)
+        .into_query();
+    lock_rows(connection, ids.is_empty(), select, LockType::NoKeyUpdate).await
+}
+
+/// Keeps everybody else from changing these sessions; from answering in them, too, when this one changes them.
+pub(crate) async fn lock_sessions(
+    connection: &impl ConnectionTrait,
+    ids: &BTreeSet<SessionId>,
+    changes: bool,
+) -> StoreResult<()> {
+    let select = game_sessions::Entity::find()
+        .select_only()
+        .column(game_sessions::Column::Id)
+        .filter(game_sessions::Column::Id.is_in(ids.iter().map(|id| id.get())))
+        .order_by_asc(game_sessions::Column::Id)
+        .into_query();
+    let how = if changes { LockType::NoKeyUpdate } else { LockType::Share };
+    lock_rows(connection, ids.is_empty(), select, how).await
+}
+
+async fn lock_rows(
+    connection: &impl ConnectionTrait,
+    nothing: bool,
+    mut select: SelectStatement,
+    how: LockType,
+) -> StoreResult<()> {
+    if nothing || connection.get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
+    }
+    select.lock(how);
+    connection.query_all(&select).await.during("locking rows").map(drop)
+}
+
+/// Fails when a statement of the transaction has failed, whoever passed over that: a server takes COMMIT for ROLLBACK
+/// then, and says nothing.
+pub(crate) async fn is_whole(connection: &impl ConnectionTrait) -> StoreResult<()> {
+    let ask = Statement::from_string(connection.get_database_backend(), "SELECT 1");
+    connection.query_one_raw(ask).await.during("ending a unit of work").map(drop)
+}
+
+/// Names of the tables of the schema.
+pub(crate) async fn tables(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
+    let backend = connection.get_database_backend();
+    let tables = match backend {
+        DbBackend::Sqlite => {
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        }
+        _ => {
+            "SELECT CAST(table_name AS TEXT) AS name FROM information_schema.tables \
+             WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'"
+        }
+    };
+    let rows = connection.query_all_raw(Statement::from_string(backend, tables)).await.during("listing tables")?;
+    rows.iter().map(|row| row.try_get("", "name").during("listing tables")).collect()
+}
+
+/// Whether there is a table of this name.
+pub(crate) async fn has_table(
+    connection: &impl ConnectionTrait,
+    name: &'static str,
+    action: &'static str,
+) -> StoreResult<bool> {
+    let backend = connection.get_database_backend();
+    let sql = match backend {
+        DbBackend::Sqlite => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = $1",
+        _ => {
+            "SELECT CAST(table_name AS TEXT) AS name FROM information_schema.tables \
+             WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' AND table_name = $1"
+        }
+    };
+    let found = Statement::from_sql_and_values(backend, sql, [name.into()]);
+    Ok(connection.query_one_raw(found).await.during(action)?.is_some())
+}
