@@ -11,8 +11,8 @@ use sea_orm::{
     AccessMode, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IsolationLevel, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, SqliteTransactionMode, Statement, TransactionOptions,
 };
-use trivia_domain::StoreResult;
 use trivia_domain::model::{SessionId, UserId};
+use trivia_domain::{StoreError, StoreResult};
 
 use crate::entity::{game_sessions, users};
 use crate::error::During;
@@ -142,6 +142,26 @@ async fn lock_rows(
 pub(crate) async fn is_whole(connection: &impl ConnectionTrait) -> StoreResult<()> {
     let ask = Statement::from_string(connection.get_database_backend(), "SELECT 1");
     connection.query_one_raw(ask).await.during("ending a unit of work").map(drop)
+}
+
+/// Refuses a schema that is no text: SQLite's driver panics over a name or type of a column that is none.
+pub(crate) async fn require_text(connection: &impl ConnectionTrait) -> StoreResult<()> {
+    let (backend, action) = (connection.get_database_backend(), "reading the schema");
+    if backend != DbBackend::Sqlite {
+        return Ok(());
+    }
+    let sql = "SELECT CAST(sql AS BLOB) AS definition FROM sqlite_schema WHERE sql IS NOT NULL";
+    let rows = connection.query_all_raw(Statement::from_string(backend, sql)).await;
+    for row in rows.during(action)? {
+        let definition: Vec<u8> = row.try_get("", "definition").during(action)?;
+        if let Err(error) = str::from_utf8(&definition) {
+            return Err(StoreError::Corrupt {
+                what: "the schema".to_owned(),
+                reason: format!("it is no text: {error}"),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Names of the tables of the schema.

@@ -43,7 +43,7 @@ pub async fn up(options: &DatabaseOptions, steps: Option<u32>) -> StoreResult<Ve
     let connection = connect_or_create(options).await?;
     let applied = change(&connection, options, async |status| {
         if let Err(error) = Migrator::up(&connection, steps).await {
-            return Err(translated(error, options.url.path()).await);
+            return Err(translated(error, &options.url).await);
         }
         let now = read(&connection, options).await?;
         Ok(now.applied.into_iter().skip(status.applied.len()).collect())
@@ -64,7 +64,7 @@ pub async fn down(options: &DatabaseOptions, steps: u32) -> StoreResult<Vec<Stri
             projection::catch_up_alone(&connection).await?;
         }
         if let Err(error) = Migrator::down(&connection, Some(steps)).await {
-            return Err(translated(error, options.url.path()).await);
+            return Err(translated(error, &options.url).await);
         }
         let now = read(&connection, options).await?;
         Ok(status.applied.into_iter().skip(now.applied.len()).rev().collect())
@@ -81,7 +81,7 @@ pub async fn fresh(options: &DatabaseOptions) -> StoreResult<Vec<String>> {
     let connection = connect_or_create(options).await?;
     let applied = change(&connection, options, async |_| {
         if let Err(error) = Migrator::fresh(&connection).await {
-            return Err(translated(error, options.url.path()).await);
+            return Err(translated(error, &options.url).await);
         }
         Ok(read(&connection, options).await?.applied)
     })
@@ -152,7 +152,7 @@ fn lock_file(database: &Path, options: &DatabaseOptions) -> StoreResult<File> {
 
 async fn read(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<SchemaStatus> {
     let applied = async {
-        require_text(connection).await?;
+        dialect::require_text(connection).await?;
         applied(connection).await
     };
     let applied = applied.await.map_err(|error| match error {
@@ -174,23 +174,6 @@ async fn read(connection: &DatabaseConnection, options: &DatabaseOptions) -> Sto
     }
     let pending = known.into_iter().filter(|version| !applied.contains(version)).collect();
     Ok(SchemaStatus { applied, pending })
-}
-
-/// Refuses a schema that is no text: the driver panics over a name or type of a column that is none.
-pub(crate) async fn require_text(connection: &impl ConnectionTrait) -> StoreResult<()> {
-    let action = "reading the schema";
-    let sql = "SELECT CAST(sql AS BLOB) AS definition FROM sqlite_schema WHERE sql IS NOT NULL";
-    let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await;
-    for row in rows.during(action)? {
-        let definition: Vec<u8> = row.try_get("", "definition").during(action)?;
-        if let Err(error) = str::from_utf8(&definition) {
-            return Err(StoreError::Corrupt {
-                what: "the schema".to_owned(),
-                reason: format!("it is no text: {error}"),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// The versions that are recorded; none without a version table.

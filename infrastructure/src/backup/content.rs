@@ -15,6 +15,7 @@ use trivia_domain::{StoreError, StoreResult};
 use super::copy::{close, connect_whole, lines};
 use super::files::{corrupt, hex};
 use crate::database::tables;
+use crate::dialect;
 use crate::error::translate;
 use crate::repository::rules;
 use crate::schema;
@@ -39,7 +40,7 @@ pub(super) struct Contents {
 pub(super) async fn examine(path: &Path) -> StoreResult<Contents> {
     let connection = connect_whole(path).await?;
     let contents = async {
-        schema::require_text(&connection).await?;
+        dialect::require_text(&connection).await?;
         let problems = problems(&connection, path).await?;
         Ok(Contents { problems, ..contents(&connection, path).await? })
     };

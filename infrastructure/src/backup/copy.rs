@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, Runti
 use trivia_domain::{StoreError, StoreResult};
 
 use super::files::{corrupt, failed};
-use crate::database::{explain, keep_log, translated};
+use crate::database::{DatabaseUrl, explain, keep_log, translated};
 use crate::error::translate;
 
 /// Makes SQLite look at every cell of a page whenever it loads one.
@@ -67,7 +67,7 @@ pub(super) async fn fold_log(copy: &Path) -> StoreResult<()> {
     let folded = connection.execute_unprepared("PRAGMA journal_mode = DELETE").await;
     let folded = match folded {
         Ok(_) => Ok(()),
-        Err(error) => Err(translated(error, copy).await),
+        Err(error) => Err(translated(error, &DatabaseUrl::of_file(copy)).await),
     };
     close(connection, folded).await
 }

@@ -28,6 +28,7 @@ use super::files::{Scratch, blocking, corrupt, create_new, failed, measure, open
 use super::swap::{Held, STAGED, claim, exchange, keep_owner, resolve, set_aside, settle};
 use super::verify::{Found, Opened};
 use crate::database::{Core, DatabaseOptions, DatabaseUrl, Pools};
+use crate::dialect;
 use crate::error::During;
 use crate::repository::erasing::{self, Erasure};
 use crate::schema;
@@ -256,7 +257,7 @@ pub(super) fn latest(mut erased: Vec<Erasure>) -> Vec<Erasure> {
 async fn erasures_in(connection: StoreResult<DatabaseConnection>) -> StoreResult<Vec<Erasure>> {
     let connection = connection?;
     let erased = async {
-        schema::require_text(&connection).await?;
+        dialect::require_text(&connection).await?;
         erasing::list(&connection).await
     };
     let erased = erased.await;

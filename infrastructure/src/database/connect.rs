@@ -120,7 +120,7 @@ pub(super) async fn connect(options: &DatabaseOptions, size: u32, access: Access
         });
     match sea_orm::Database::connect(connect).await {
         Ok(connection) => Ok(connection),
-        Err(error) => Err(translated(error, options.url.path()).await),
+        Err(error) => Err(translated(error, &options.url).await),
     }
 }
 

@@ -144,7 +144,7 @@ impl Core {
             let writer = self.writer().await?;
             let vacuumed = retry::while_busy(&self.monitor, || writer.connection.execute_unprepared("VACUUM")).await;
             if let Err(error) = vacuumed {
-                return Err(shortage::translated(error, self.options.url.path()).await);
+                return Err(shortage::translated(error, &self.options.url).await);
             }
         }
         // readers of an earlier moment would keep the log: wait for those of this process

@@ -10,6 +10,7 @@ use rustix::process::{Resource, getrlimit};
 use sea_orm::DbErr;
 use trivia_domain::StoreError;
 
+use super::DatabaseUrl;
 use super::head::beside;
 use crate::error::{FULL, is_full, is_shortage, is_unwritten, translate, with_shortage};
 
@@ -30,9 +31,9 @@ pub(crate) async fn explain(error: DbErr, path: &Path) -> DbErr {
     }
 }
 
-/// An error about a file as the port's.
-pub(crate) async fn translated(error: DbErr, path: &Path) -> StoreError {
-    translate(explain(error, path).await, &path.display().to_string())
+/// An error about a database as the port's.
+pub(crate) async fn translated(error: DbErr, url: &DatabaseUrl) -> StoreError {
+    translate(explain(error, url.path()).await, &url.name())
 }
 
 /// The error of a whole work on a database, and what is used up if that is its cause.
