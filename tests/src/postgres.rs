@@ -146,6 +146,18 @@ impl ScratchDatabase {
         self.server.url(&self.name)
     }
 
+    /// Its name on the server.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A program of the server's installation.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.server.bin.join(name)
+    }
+
     /// How to open it.
     #[must_use]
     pub fn options(&self) -> DatabaseOptions {
