@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use crate::packages::{install, succeeds};
+use crate::packages::{has_postgres, install, succeeds};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -13,7 +13,7 @@ pub(crate) struct Args {
     /// Write machine and targets to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Only this measurement: answers, users, ranks, picks, import, backup or memory; writes no documents
+    /// Only this measurement: answers, users, ranks, picks, server, import, backup or memory; writes no documents
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
 }
@@ -22,6 +22,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> ExitCode {
     if !has_redis() {
         eprintln!("there is no redis-server, and it could not be installed: that peer is left out");
+    }
+    if !has_postgres() {
+        eprintln!("there is no PostgreSQL, and it could not be installed: what is measured there is left out");
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let profile: &[&str] = if args.quick { &[] } else { &["--release"] };

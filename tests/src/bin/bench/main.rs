@@ -13,6 +13,7 @@ mod picks;
 mod plot;
 mod ranks;
 mod report;
+mod server;
 mod stats;
 mod users;
 
@@ -48,6 +49,8 @@ enum Measurement {
     Users,
     Ranks,
     Picks,
+    /// Answers, ranks and picks on PostgreSQL
+    Server,
     Import,
     /// Backup and opening
     Backup,
@@ -113,6 +116,7 @@ async fn main() {
             Measurement::Users => report.add(users::measure(&bench).await),
             Measurement::Ranks => report.add(ranks::measure(&bench).await),
             Measurement::Picks => report.add(picks::measure(&bench).await),
+            Measurement::Server => report.add(server::measure(&bench).await),
             Measurement::Import => report.add(import::measure(&bench).await),
             Measurement::Backup => report.add(backup::measure(&bench).await),
             Measurement::Memory => report.add(memory::measure(&bench)),

@@ -52,18 +52,7 @@ impl Sized {
     fn measure(&mut self, bench: &Bench) {
         let Self { number, database, peer, ours, theirs } = self;
         let (number, chance, time) = (*number, Chance::default(), bench.plan.time / 2);
-        let pick = || {
-            let id = |_| QuestionId::try_from(chance.up_to(number)).expect("small numbers are ids");
-            let request = PickRequest {
-                filter: QuestionFilter::default(),
-                count: PICKED,
-                exclude: (0..EXCLUDED).map(id).collect(),
-                seed: chance.next_u64(),
-                scope: None,
-            };
-            let picked = Handle::current().block_on(database.questions().pick(&request));
-            picked.is_ok_and(|picked| picked.len() == PICKED as usize)
-        };
+        let pick = || Handle::current().block_on(pick(database, number, &chance));
         tokio::task::block_in_place(|| {
             stats::alone(None, time / 10, pick);
             ours.push(stats::alone(None, time, pick));
@@ -73,6 +62,19 @@ impl Sized {
             raw::pick(peer, &excluded).is_ok_and(|picked| picked == PICKED as usize)
         }));
     }
+}
+
+/// One pick by ours of so many questions.
+pub(crate) async fn pick(database: &Database, number: u64, chance: &Chance) -> bool {
+    let id = |_| QuestionId::try_from(chance.up_to(number)).expect("small numbers are ids");
+    let request = PickRequest {
+        filter: QuestionFilter::default(),
+        count: PICKED,
+        exclude: (0..EXCLUDED).map(id).collect(),
+        seed: chance.next_u64(),
+        scope: None,
+    };
+    database.questions().pick(&request).await.is_ok_and(|picked| picked.len() == PICKED as usize)
 }
 
 fn tell(sizes: &[Sized]) -> Section {

@@ -20,7 +20,7 @@ const PAGE: u32 = 50;
 
 /// What is asked of a board.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Question {
+pub(crate) enum Question {
     Rank,
     RankOfTheWeek,
     Top,
@@ -28,11 +28,11 @@ enum Question {
     Page,
 }
 
-const QUESTIONS: [Question; 5] =
+pub(crate) const QUESTIONS: [Question; 5] =
     [Question::Rank, Question::RankOfTheWeek, Question::Top, Question::Around, Question::Page];
 
 impl Question {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Rank => "rank",
             Self::RankOfTheWeek => "rank of this week",
@@ -43,7 +43,7 @@ impl Question {
     }
 
     /// Asks ours about a random player.
-    async fn ask_ours(self, database: &Database, scratch: &Scratch, player: u64) -> bool {
+    pub(crate) async fn ask_ours(self, database: &Database, scratch: &Scratch, player: u64) -> bool {
         let (rankings, id) = (database.rankings(), user(player));
         match self {
             Self::Rank => rankings.standing(Board::AllTime, id).await.is_ok_and(|found| found.is_some()),
