@@ -73,6 +73,11 @@ pub(crate) async fn enter(connection: &impl ConnectionTrait, gate: Gate) -> Stor
     lock(connection, take, GATE.into()).await
 }
 
+/// Keeps everybody else out of the game, until the connection is closed.
+pub(crate) async fn lock_gate(connection: &impl ConnectionTrait) -> StoreResult<()> {
+    lock(connection, "SELECT pg_advisory_lock($1)", GATE.into()).await
+}
+
 /// Keeps everybody else from picking questions for this owner.
 pub(crate) async fn lock_owner(connection: &impl ConnectionTrait, owner: &str, id: i64) -> StoreResult<()> {
     // two owners with one hash wait for each other without need, and that is all
