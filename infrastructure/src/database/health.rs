@@ -109,7 +109,8 @@ async fn group_problems(connection: &impl ConnectionTrait) -> StoreResult<Vec<St
                   FROM question_groups g LEFT JOIN questions q ON q.category = g.category \
                   AND q.difficulty = g.difficulty AND q.question_type = g.question_type AND q.language = g.language \
                   AND q.ordinal IS NOT NULL GROUP BY g.category, g.difficulty, g.question_type, g.language \
-                  HAVING g.size <> COUNT(q.id) OR CAST(g.size AS TEXT) <> placed \
+                  HAVING g.size <> COUNT(q.id) OR g.size <> COUNT(CASE WHEN q.ordinal >= g.first_ordinal \
+                  AND q.ordinal < g.first_ordinal + g.size THEN 1 END) \
                   UNION ALL SELECT q.category, q.language, 'none', CAST(COUNT(*) AS TEXT), '0' FROM questions q \
                   WHERE q.ordinal IS NOT NULL AND NOT EXISTS (SELECT 1 FROM question_groups g \
                   WHERE g.category = q.category AND g.difficulty = q.difficulty \
