@@ -10,7 +10,7 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::row::Row;
 use super::tables::Table;
-use crate::database::{DatabaseOptions, connect_existing, translated, writer};
+use crate::database::{DatabaseOptions, connect_existing, translated, verify_settings, writer};
 use crate::dialect::{self, Gate};
 use crate::error::During;
 use crate::repository::portions::portions;
@@ -44,6 +44,9 @@ pub(super) async fn find(options: &DatabaseOptions) -> StoreResult<Found> {
 }
 
 async fn look(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<Found> {
+    if options.url.file().is_none() {
+        verify_settings(connection, options).await?;
+    }
     let (status, is_half) = schema::status_of_half(connection, options).await?;
     let found = Found { pending: status.pending, is_half };
     if found.pending.is_empty() {
