@@ -12,8 +12,8 @@ use trivia_domain::ports::{BackupService, Clock, MaintenancePort, Progress, Rand
 use trivia_domain::{StoreError, StoreResult};
 use trivia_infrastructure::schema::{self, SchemaStatus};
 use trivia_infrastructure::{
-    BackupOptions, Database, DatabaseOptions, DatabaseUrl, Durability, S3Options, S3Store, SchedulePolicy, Scheduler,
-    SchedulerLock, SchedulerPorts, SqliteAdoption, SqliteBackups, SqliteRecovery, SystemClock, SystemRandom,
+    BackupOptions, Database, DatabaseOptions, DatabaseUrl, Durability, GameCopy, S3Options, S3Store, SchedulePolicy,
+    Scheduler, SchedulerLock, SchedulerPorts, SqliteAdoption, SqliteBackups, SqliteRecovery, SystemClock, SystemRandom,
 };
 
 use crate::config::{DurabilitySetting, Settings};
@@ -224,6 +224,16 @@ impl App {
     /// Moving in from the original, and back.
     pub(crate) fn adoption(&self) -> SqliteAdoption {
         SqliteAdoption::new(self.options.clone(), self.backups.clone(), Arc::clone(&self.clock))
+    }
+
+    /// A copy of the game in one database to another one.
+    pub(crate) fn copy(&self, from: DatabaseUrl, to: DatabaseUrl) -> GameCopy {
+        let at = |url| DatabaseOptions { url, ..self.options.clone() };
+        let copy = GameCopy::new(at(from), at(to));
+        match &self.progress {
+            Some(progress) => copy.showing(Arc::clone(progress)),
+            None => copy,
+        }
     }
 
     /// Which migrations were applied and which were not.

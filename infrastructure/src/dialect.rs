@@ -70,6 +70,11 @@ pub(crate) async fn enter(connection: &impl ConnectionTrait, gate: Gate) -> Stor
     lock(connection, &format!("SELECT {how}($1)"), GATE.into()).await
 }
 
+/// Keeps everybody else out of the game, until the connection is closed.
+pub(crate) async fn lock_gate(connection: &impl ConnectionTrait) -> StoreResult<()> {
+    lock(connection, "SELECT pg_advisory_lock($1)", GATE.into()).await
+}
+
 /// Keeps others from changing the schema of a server, until the connection is closed; `false` when somebody does that.
 pub(crate) async fn lock_schema(connection: &impl ConnectionTrait) -> StoreResult<bool> {
     let take = "SELECT pg_try_advisory_lock($1) AS taken";

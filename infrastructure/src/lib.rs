@@ -25,6 +25,7 @@
 
 mod backup;
 mod clock;
+mod copying;
 mod database;
 mod dialect;
 mod entity;
@@ -39,6 +40,7 @@ pub use backup::{BackupOptions, BackupRecipient, Directory, SqliteAdoption, Sqli
 #[cfg(feature = "s3")]
 pub use backup::{S3Options, S3Store};
 pub use clock::SystemClock;
+pub use copying::{Content, CopiedTable, CopyReport, GameCopy};
 pub use database::{Database, DatabaseOptions, DatabaseUrl, Durability};
 pub use random::SystemRandom;
 pub use scheduler::{Attempt, SchedulePolicy, Scheduler, SchedulerLock, SchedulerPorts, TaskStatus};

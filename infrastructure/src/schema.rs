@@ -14,6 +14,9 @@ use crate::dialect;
 use crate::error::During;
 use crate::repository::projection;
 
+/// Stands among the versions of a database that is only half of a game: no program opens it then.
+const COPYING: &str = "copying";
+
 /// Which migrations a database has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemaStatus {
@@ -107,6 +110,11 @@ pub(crate) async fn version(connection: &impl ConnectionTrait) -> StoreResult<St
     Ok(applied(connection).await?.pop().unwrap_or_default())
 }
 
+/// Names of all migrations of this program, oldest first.
+pub(crate) fn steps() -> Vec<String> {
+    Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect()
+}
+
 fn name(options: &DatabaseOptions) -> String {
     options.url.name()
 }
@@ -122,16 +130,42 @@ async fn change<T>(
     options: &DatabaseOptions,
     work: impl AsyncFnOnce(SchemaStatus) -> StoreResult<T>,
 ) -> StoreResult<T> {
-    let lock = match options.url.file() {
-        Some(file) => Some(lock_file(file, options)?),
-        // it ends with the connection, of which there is one
-        None if dialect::lock_schema(connection).await? => None,
-        None => return Err(StoreError::Busy { what: name(options) }),
-    };
+    let lock = lock(connection, options).await?;
     let status = read(connection, options).await?;
     let worked = work(status).await;
     drop(lock);
     worked
+}
+
+/// Keeps others from changing the schema, until the file is closed; on a server, until the connection is.
+pub(crate) async fn lock(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<Option<File>> {
+    match options.url.file() {
+        Some(file) => lock_file(file, options).map(Some),
+        None if dialect::lock_schema(connection).await? => Ok(None),
+        None => Err(StoreError::Busy { what: name(options) }),
+    }
+}
+
+/// Says that a database is only half of a game, or that it is whole now.
+pub(crate) async fn mark(connection: &impl ConnectionTrait, is_half: bool) -> StoreResult<()> {
+    let sql = if is_half {
+        "INSERT INTO schema_version (version, applied_at) VALUES ($1, 0) ON CONFLICT DO NOTHING"
+    } else {
+        "DELETE FROM schema_version WHERE version = $1"
+    };
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [COPYING.into()]);
+    connection.execute_raw(statement).await.during("noting that a copy is not complete").map(drop)
+}
+
+/// Which migrations a database has that may be half of a game, and whether it is.
+pub(crate) async fn status_of_half(
+    connection: &DatabaseConnection,
+    options: &DatabaseOptions,
+) -> StoreResult<(SchemaStatus, bool)> {
+    let mut applied = recorded(connection, options).await?;
+    let is_half = applied.iter().any(|version| version == COPYING);
+    applied.retain(|version| version != COPYING);
+    Ok((compare(applied, options)?, is_half))
 }
 
 /// Locks a file beside the database.
@@ -151,18 +185,29 @@ fn lock_file(database: &Path, options: &DatabaseOptions) -> StoreResult<File> {
 }
 
 async fn read(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<SchemaStatus> {
+    compare(recorded(connection, options).await?, options)
+}
+
+/// The versions that are recorded, and errors that name the database.
+async fn recorded(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<Vec<String>> {
     let applied = async {
         dialect::require_text(connection).await?;
         applied(connection).await
     };
-    let applied = applied.await.map_err(|error| match error {
+    applied.await.map_err(|error| match error {
         StoreError::Busy { .. } => StoreError::Busy { what: name(options) },
         StoreError::Corrupt { reason, .. } => StoreError::Corrupt { what: name(options), reason },
         other => other,
-    })?;
-    let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+    })
+}
+
+/// What the recorded versions are for this program.
+fn compare(applied: Vec<String>, options: &DatabaseOptions) -> StoreResult<SchemaStatus> {
+    let known = steps();
     if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
-        let reason = if unknown.bytes().all(|byte| byte.is_ascii_digit()) {
+        let reason = if unknown == COPYING {
+            "a copy into it is not complete; `trivia-db copy` goes on with it".to_owned()
+        } else if unknown.bytes().all(|byte| byte.is_ascii_digit()) {
             format!(
                 "it is a version-{unknown} database of the original system, which `trivia-db adopt FILE --in-place` \
                  takes over"

@@ -8,6 +8,7 @@ mod challenges;
 mod check;
 mod compact;
 mod completions;
+mod copy;
 mod demo;
 mod export;
 mod health;
@@ -87,6 +88,8 @@ enum Command {
     Migrate(migrate::Command),
     /// Take over a database of the original system, or look at its backups
     Adopt(adopt::Args),
+    /// Copy the game to another database, of the same or another engine
+    Copy(copy::Args),
     /// Add questions from files and folders
     Import(import::Args),
     /// List, show, tag, report, review, retire and restore questions
@@ -219,6 +222,7 @@ async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandRe
         Command::Test => selftest::run(app, output).await,
         Command::Migrate(command) => migrate::run(app, &command, output).await,
         Command::Adopt(args) => adopt::run(app, &args, output).await,
+        Command::Copy(args) => copy::run(app, &args, output).await,
         Command::Import(args) => import::run(app, &args, output).await,
         Command::Questions(command) => questions::run(app, &command, output).await,
         Command::Packs(command) => packs::run(app, &command, output).await,

@@ -198,7 +198,7 @@ pub(super) fn seal(path: &Path) -> StoreResult<(u64, String)> {
     measure(path, File::open(path).map_err(failed(path))?)
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // writing to a string cannot fail
         let _ = write!(text, "{byte:02x}");

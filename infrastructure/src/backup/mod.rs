@@ -38,7 +38,7 @@ use self::codec::Codec;
 use self::content::examine;
 use self::copy::{close, connect_live, vacuum_into};
 use self::files::{blocking, corrupt, failed, seal};
-use self::progress::{Shown, Silent, while_growing};
+use self::progress::while_growing;
 use self::staging::{Draft, Staging};
 use self::verify::Found;
 use crate::database::{Core, Database, DatabaseOptions, explained};
@@ -46,7 +46,9 @@ use crate::database::{Core, Database, DatabaseOptions, explained};
 pub use self::adoption::SqliteAdoption;
 pub use self::codec::BackupRecipient;
 pub use self::directory::Directory;
+pub(crate) use self::files::hex;
 pub use self::options::BackupOptions;
+pub(crate) use self::progress::{Shown, Silent};
 pub use self::recovery::SqliteRecovery;
 #[cfg(feature = "s3")]
 pub use self::s3::{S3Options, S3Store};

@@ -12,7 +12,7 @@ use trivia_domain::ports::{Phase, Progress};
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Nobody wants to know.
-pub(super) struct Silent;
+pub(crate) struct Silent;
 
 impl Progress for Silent {
     fn at(&self, _phase: Phase, _done: u64, _total: Option<u64>) {}
@@ -21,7 +21,7 @@ impl Progress for Silent {
 }
 
 /// Says at the end of an operation that it is over, however it ends.
-pub(super) struct Shown(pub(super) Arc<dyn Progress>);
+pub(crate) struct Shown(pub(crate) Arc<dyn Progress>);
 
 impl Drop for Shown {
     fn drop(&mut self) {

@@ -135,7 +135,7 @@ async fn is_usable(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
 }
 
 /// Refuses to start with other guarantees than those that were asked for.
-pub(super) async fn verify_settings(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<()> {
+pub(crate) async fn verify_settings(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<()> {
     #[cfg(feature = "postgres")]
     if options.url.server().is_some() {
         return server::verify(connection, options).await;

@@ -23,7 +23,7 @@ mod watch;
 mod writer;
 
 pub(crate) use crate::dialect::tables;
-pub(crate) use connect::{connect_existing, connect_or_create};
+pub(crate) use connect::{connect_existing, connect_or_create, verify_settings};
 pub(crate) use core::{Core, Pools};
 pub use handle::Database;
 pub(crate) use head::{Head, KEPT, SUFFIX as HEAD, advance, beside, forget as forget_head, keep_log, loss, number};

@@ -25,6 +25,8 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 const PING: Duration = Duration::from_millis(500);
 /// A connection that was used within this time is not asked whether it still works.
 const FRESH: Duration = Duration::from_secs(1);
+/// A connection of a pool is replaced by another one after so long.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// Oldest server: the statements need 14.
 const OLDEST: i32 = 140_000;
 
@@ -116,12 +118,19 @@ pub(super) async fn connect(
     }
     let driver = server.options().map_err(|_| StoreError::invalid("database URL", "it cannot be read"))?;
     let driver = driver.options(settings).statement_cache_capacity(256);
+    let lifetime = match access {
+        // what it has locked ends with it
+        Access::Schema | Access::AsItIs => None,
+        Access::Read | Access::Write => Some(LIFETIME),
+    };
     // the URL itself would come into traces, with its password
     let mut connect = ConnectOptions::new("postgres://");
     connect
         .max_connections(size)
         .min_connections(1)
         .acquire_timeout(options.busy_timeout)
+        .max_lifetime(lifetime)
+        .idle_timeout(lifetime)
         .test_before_acquire_if_idle_for(FRESH)
         .sqlx_logging(options.log_statements)
         .map_sqlx_postgres_opts(move |_| driver.clone())

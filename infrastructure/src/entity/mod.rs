@@ -15,6 +15,7 @@ pub(crate) mod merges;
 pub(crate) mod pack_questions;
 pub(crate) mod packs;
 pub(crate) mod picks;
+pub(crate) mod quarantine;
 pub(crate) mod question_counters;
 pub(crate) mod question_groups;
 pub(crate) mod question_reports;

@@ -196,6 +196,6 @@ async fn insert(connection: &impl ConnectionTrait, erased: Vec<Erasure>) -> Stor
 }
 
 /// Tells whether somebody is the person who was erased, and nothing else about that person.
-fn fingerprint(salt: &[u8], id: i64) -> Vec<u8> {
+pub(crate) fn fingerprint(salt: &[u8], id: i64) -> Vec<u8> {
     Sha256::new().chain_update(salt).chain_update(id.to_be_bytes()).finalize().to_vec()
 }

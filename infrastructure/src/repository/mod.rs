@@ -7,7 +7,7 @@ mod packs;
 mod people;
 mod picking;
 mod players;
-mod portions;
+pub(crate) mod portions;
 mod questions;
 mod rankings;
 mod reports;

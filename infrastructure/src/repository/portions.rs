@@ -12,7 +12,7 @@ const FEW: usize = 8;
 
 /// The same rows in their order: the largest power of two that is not too many, again and again, and what is
 /// left over.
-pub(super) fn portions<T>(rows: impl IntoIterator<Item = T>, backend: DbBackend) -> impl Iterator<Item = Vec<T>> {
+pub(crate) fn portions<T>(rows: impl IntoIterator<Item = T>, backend: DbBackend) -> impl Iterator<Item = Vec<T>> {
     let mut rows: Vec<T> = rows.into_iter().collect();
     std::iter::from_fn(move || {
         let number = match rows.len() {
