@@ -151,15 +151,26 @@ fn lost_connection(error: &DbErr) -> Option<String> {
     }
 }
 
+/// Whether a host of a server is lost, or no primary any more.
+#[cfg(feature = "postgres")]
+pub(crate) fn is_lost(error: &DbErr) -> bool {
+    // of a standby, too: `BEGIN` with the wish to write
+    const STATES: [&str; 7] = ["57P01", "57P02", "57P03", "57P05", "25P03", "25006", "0A000"];
+    let state = sql_state(error);
+    lost_connection(error).is_some()
+        || state.is_some_and(|state| STATES.contains(&state.as_str()) || state.starts_with("08"))
+}
+
 /// An error of a PostgreSQL server: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn of_a_server(state: &str, error: DbErr, what: String) -> StoreError {
     let reason = error.to_string();
     match state {
         // not serializable, deadlock, a lock or a statement took too long, too many locks or connections
         "40001" | "40P01" | "55P03" | "57014" | "53200" | "53300" => StoreError::Busy { what },
-        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => StoreError::Unreachable { what, reason },
+        // the last is a host that is no primary any more: another one is
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006" => StoreError::Unreachable { what, reason },
         "28000" | "28P01" => StoreError::Denied { what, reason },
-        "25006" | "42501" => StoreError::ReadOnly { what, reason },
+        "42501" => StoreError::ReadOnly { what, reason },
         "3D000" => StoreError::missing("database", what),
         "53100" => StoreError::DiskFull { what, reason },
         "XX001" | "XX002" => StoreError::Corrupt { what, reason },

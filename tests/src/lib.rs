@@ -5,6 +5,8 @@
 
 pub mod contract;
 #[cfg(feature = "postgres")]
+pub mod pair;
+#[cfg(feature = "postgres")]
 pub mod postgres;
 
 use std::path::Path;

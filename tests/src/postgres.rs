@@ -48,13 +48,7 @@ impl Server {
     #[must_use]
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
-        let server = SHARED.get_or_init(|| programs().map(Self::start)).as_ref();
-        if server.is_none() {
-            let required = REQUIRE.into_iter().find(|name| std::env::var_os(name).is_some());
-            assert_eq!(required, None, "this variable is set, but PostgreSQL is not installed");
-            eprintln!("SKIPPED: PostgreSQL is not installed here");
-        }
-        server
+        required(SHARED.get_or_init(|| programs().map(Self::start)).as_ref())
     }
 
     fn start(bin: PathBuf) -> Self {
@@ -193,8 +187,18 @@ async fn connect(url: &str) -> DatabaseConnection {
     Database::connect(options).await.unwrap()
 }
 
+/// What is made of the programs of a server. Says aloud when they are missing, and fails when they must not be.
+pub(crate) fn required<T>(made: Option<T>) -> Option<T> {
+    if made.is_none() {
+        let required = REQUIRE.into_iter().find(|name| std::env::var_os(name).is_some());
+        assert_eq!(required, None, "this variable is set, but PostgreSQL is not installed");
+        eprintln!("SKIPPED: PostgreSQL is not installed here");
+    }
+    made
+}
+
 /// Where the programs of a server are.
-fn programs() -> Option<PathBuf> {
+pub(crate) fn programs() -> Option<PathBuf> {
     let configured = Command::new("pg_config").arg("--bindir").output().ok().filter(|output| output.status.success());
     let configured = configured.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     let on_the_path = std::env::var_os("PATH").unwrap_or_default();
@@ -206,7 +210,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// A user who may own a cluster, and the group.
-fn unprivileged() -> (u32, u32) {
+pub(crate) fn unprivileged() -> (u32, u32) {
     let users = fs::read_to_string("/etc/passwd").unwrap();
     let ids = |name: &str| {
         let mut fields = users.lines().find(|line| line.starts_with(&format!("{name}:")))?.split(':').skip(2);

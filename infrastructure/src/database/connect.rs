@@ -14,7 +14,7 @@ use trivia_domain::{StoreError, StoreResult};
 #[cfg(feature = "postgres")]
 use super::server;
 use super::shortage::translated;
-use super::{DatabaseOptions, Durability, keep_log};
+use super::{DatabaseOptions, Durability, Line, keep_log};
 use crate::error::{During, is_shortage};
 
 /// Refuses a database file that is not there; a missing permission is another error.
@@ -53,13 +53,12 @@ pub(crate) async fn connect_or_create(options: &DatabaseOptions) -> StoreResult<
     if let Some(file) = options.url.file() {
         create_file(file)?;
     }
-    connect(options, 1, Access::Schema).await
+    Line::open(options).await?.pool(options, 1, Access::Schema).await
 }
 
 /// One connection to a file that is there; opening it changes nothing in it.
 pub(crate) async fn connect_existing(options: &DatabaseOptions) -> StoreResult<DatabaseConnection> {
-    require(options)?;
-    connect(options, 1, Access::AsItIs).await
+    Line::open(options).await?.pool(options, 1, Access::AsItIs).await
 }
 
 /// What connections are for.
@@ -75,12 +74,8 @@ pub(super) enum Access {
     AsItIs,
 }
 
-/// A pool of `size` connections to a file that is there, or to a server.
+/// A pool of `size` connections to a file that is there.
 pub(super) async fn connect(options: &DatabaseOptions, size: u32, access: Access) -> StoreResult<DatabaseConnection> {
-    #[cfg(feature = "postgres")]
-    if let Some(server) = options.url.server() {
-        return server::connect(server, options, size, access).await;
-    }
     let path = options.url.path().to_owned();
     keep_log(&path);
     let busy_timeout = options.busy_timeout;

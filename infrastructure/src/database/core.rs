@@ -1,5 +1,6 @@
 //! The connections, and what everything that uses them shares.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,9 @@ use trivia_domain::play::RuleBook;
 use trivia_domain::ports::{Clock, RandomSource};
 use trivia_domain::{StoreError, StoreResult};
 
-use super::connect::{Access, connect, require, verify_settings};
+use super::connect::{Access, verify_settings};
+use super::line::{Lease, Line, Reader};
+use super::transaction::Statements;
 use super::{DatabaseOptions, Durability, Head, Monitor, Watch, health, retry, shortage};
 use crate::dialect;
 use crate::error::{During, translate};
@@ -47,27 +50,54 @@ pub(crate) struct Pools {
     /// Those who may write at a time. They wait here, in the order of asking, and not for a connection.
     turns: Arc<Semaphore>,
     writers: u32,
-    reader: DatabaseConnection,
+    reader: Reader,
+    replica: Option<Reader>,
+    line: Line,
 }
+
+/// A lasting right to read; held until it is dropped.
+pub(crate) type ReaderGuard = OwnedRwLockReadGuard<Option<Pools>, Reader>;
 
 /// Transactions of this process that may write at a time on a server: moves, and units of work beside them.
 const WRITERS: u32 = 4;
 
 impl Core {
-    /// A reading connection pool; held until the guard is dropped.
-    pub(crate) async fn reader(&self) -> StoreResult<OwnedRwLockReadGuard<Option<Pools>, DatabaseConnection>> {
+    /// Connections that read what was written last.
+    pub(crate) async fn reader(&self) -> StoreResult<ReaderGuard> {
         let pools = Arc::clone(&self.pools).read_owned().await;
-        OwnedRwLockReadGuard::try_map(pools, |pools| pools.as_ref().map(|pools| &pools.reader))
-            .map_err(|_| self.closed())
+        let reader = OwnedRwLockReadGuard::try_map(pools, |pools| pools.as_ref().map(|pools| &pools.reader));
+        let reader = reader.map_err(|_| self.closed())?;
+        reader.line.follow().await?;
+        Ok(reader)
+    }
+
+    /// Connections for what may be a moment old; `None` when there is no replica, or none that answers.
+    pub(crate) async fn replica(&self) -> Option<ReaderGuard> {
+        let pools = Arc::clone(&self.pools).read_owned().await;
+        let replica = OwnedRwLockReadGuard::try_map(pools, |pools| pools.as_ref()?.replica.as_ref()).ok()?;
+        match replica.line.follow().await {
+            Ok(()) => Some(replica),
+            Err(error) => {
+                tracing::debug!(%error, "the primary is read instead of a replica");
+                None
+            }
+        }
+    }
+
+    /// Queries of one moment.
+    pub(crate) async fn view(self: &Arc<Self>, guard: ReaderGuard, what: &'static str) -> StoreResult<View> {
+        let (inner, lease) = guard.begin(dialect::reading(guard.get_database_backend())).await.during(what)?;
+        Ok(View { statements: Statements::new(self, inner, lease), _guard: guard })
     }
 
     /// A writing connection, in the order of asking: of a file there is one.
     pub(crate) async fn writer(&self) -> StoreResult<WriterGuard> {
         let pools = Arc::clone(&self.pools).read_owned().await;
         let open = pools.as_ref().ok_or_else(|| self.closed())?;
-        let (connection, turns) = (open.writer.clone(), Arc::clone(&open.turns));
+        let (connection, turns, line) = (open.writer.clone(), Arc::clone(&open.turns), open.line.clone());
         let turn = turns.acquire_owned().await.map_err(|_| self.closed())?;
-        Ok(WriterGuard { connection, _turn: turn, _pools: pools })
+        line.follow().await?;
+        Ok(WriterGuard { connection, line, _turn: turn, _pools: pools })
     }
 
     /// Whether the database is on a server, where other hosts write, too. Nothing is kept in memory then, and what
@@ -120,7 +150,7 @@ impl Core {
         };
         // without `full`, the last commits may go with the power
         let forgive = self.options.durability == Durability::Normal;
-        match self.head.follow(&pools.reader, forgive).await? {
+        match self.head.follow(&pools.reader.connection, forgive).await? {
             Some(loss) if forgive => tracing::warn!(database = self.name(), loss, "its durability is `normal`"),
             Some(loss) => drop(self.monitor.stop(&self.name(), &loss)),
             None => {}
@@ -182,33 +212,55 @@ impl Core {
 /// A writing connection and the right to use it.
 pub(crate) struct WriterGuard {
     pub(crate) connection: DatabaseConnection,
+    line: Line,
     _turn: OwnedSemaphorePermit,
     _pools: OwnedRwLockReadGuard<Option<Pools>>,
 }
 
+/// What the database is at one moment.
+pub(crate) struct View {
+    // dropped in this order
+    pub(super) statements: Statements,
+    _guard: ReaderGuard,
+}
+
+impl Deref for View {
+    type Target = Statements;
+    fn deref(&self) -> &Statements {
+        &self.statements
+    }
+}
+
 impl WriterGuard {
     /// Begins a transaction, with some patience when another process writes.
-    pub(super) async fn begin(&self, monitor: &Monitor) -> Result<DatabaseTransaction, DbErr> {
+    pub(super) async fn begin(&self, monitor: &Monitor) -> Result<(DatabaseTransaction, Lease), DbErr> {
         let options = dialect::writing(self.connection.get_database_backend());
-        retry::while_busy(monitor, || self.connection.begin_with_options(options.clone())).await
+        let begin = || self.connection.begin_with_options(options.clone());
+        self.line.insist(|| retry::while_busy(monitor, begin)).await
     }
 }
 
 impl Pools {
     /// Opens all connections, after looking at the schema.
     pub(crate) async fn open(options: &DatabaseOptions) -> StoreResult<Self> {
-        require(options)?;
+        let line = Line::open(options).await?;
         schema::require_current(options).await?;
         let writers = if options.url.file().is_some() { 1 } else { WRITERS };
-        let writer = connect(options, writers, Access::Write).await?;
-        let reader = connect(options, options.readers.max(1), Access::Read).await?;
+        let writer = line.pool(options, writers, Access::Write).await?;
+        let reader = Reader::open(line.clone(), options).await?;
         verify_settings(&writer, options).await?;
-        Ok(Self { writer, turns: Arc::new(Semaphore::new(writers as usize)), writers, reader })
+        let replica = match Line::to_replicas(options)? {
+            Some(line) => Some(Reader::open(line, options).await?),
+            None => None,
+        };
+        Ok(Self { writer, turns: Arc::new(Semaphore::new(writers as usize)), writers, reader, replica, line })
     }
 
     /// Waits for what is under way and closes all connections.
     pub(crate) async fn close(self) -> StoreResult<()> {
-        self.reader.close().await.during("closing the readers")?;
+        for reader in [Some(self.reader), self.replica].into_iter().flatten() {
+            reader.connection.close().await.during("closing the readers")?;
+        }
         let writer = self.writer;
         if let Err(error) = projection::catch_up_alone(&writer).await {
             // nothing is lost: the facts are in the ledger
@@ -219,7 +271,7 @@ impl Pools {
 
     /// Closes the connections to a file; the next statements open others. Nobody may be using one.
     async fn drain(&self) {
-        for pool in [&self.writer, &self.reader].map(DatabaseConnection::get_sqlite_connection_pool) {
+        for pool in [&self.writer, &self.reader.connection].map(DatabaseConnection::get_sqlite_connection_pool) {
             for _ in 0..TRIES {
                 match pool.try_acquire() {
                     Some(connection) => drop(connection.close().await),
@@ -233,7 +285,7 @@ impl Pools {
 
     /// Connections that write, and those of all that do nothing now.
     pub(crate) fn figures(&self) -> (u32, u32) {
-        (self.writers, idle(&self.reader) + idle(&self.writer))
+        (self.writers, idle(&self.reader.connection) + idle(&self.writer))
     }
 }
 

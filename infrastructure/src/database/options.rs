@@ -11,7 +11,8 @@ use crate::backup::BackupOptions;
 use super::server::Server;
 
 /// Where the database is, such as `sqlite://data/trivia.db` or `postgres://trivia@db.example.org/trivia`. A relative
-/// path follows the working directory. Printing it never shows a password.
+/// path follows the working directory. A server may be several hosts, of which the primary is found:
+/// `postgres://trivia@db1.example.org,db2.example.org/trivia`. Printing it never shows a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(Place);
 
@@ -122,6 +123,9 @@ pub enum Durability {
 pub struct DatabaseOptions {
     /// Where it is.
     pub url: DatabaseUrl,
+    /// Replicas of a server, for reads that may be a moment old: pages of boards, lists of questions and statistics.
+    /// While none of them answers, these are read where everything else is. Default `None`.
+    pub read_url: Option<DatabaseUrl>,
     /// Connections that read, beside the one that writes; on a server four write. Default 4.
     pub readers: u32,
     /// How long to wait for another process that writes; on a server for one row, for a connection, and for the server
@@ -150,6 +154,7 @@ impl DatabaseOptions {
     pub const fn new(url: DatabaseUrl) -> Self {
         Self {
             url,
+            read_url: None,
             readers: 4,
             busy_timeout: Duration::from_secs(5),
             durability: Durability::Full,

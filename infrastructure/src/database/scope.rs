@@ -1,16 +1,16 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use sea_orm::{DatabaseConnection, DatabaseExecutor, DatabaseTransaction, TransactionTrait};
-use tokio::sync::{OwnedRwLockReadGuard, mpsc};
-use trivia_domain::StoreResult;
+use async_trait::async_trait;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use tokio::sync::mpsc;
+use trivia_domain::{StoreError, StoreResult};
 
-use super::core::{Core, Pools};
+use super::core::{Core, ReaderGuard, View};
+use super::line::Reader;
 use super::projector::settle;
 use super::transaction::{Needs, Statements, Timer, Transaction};
 use super::writer::Job;
-use crate::dialect;
-use crate::error::During;
 use crate::read_model::{Effects, ReadModel, Whose};
 
 /// Where a repository works: on the store, where each call stands alone, or inside one transaction.
@@ -57,13 +57,19 @@ impl Scope {
     pub(crate) async fn snapshot(&self, what: &'static str) -> StoreResult<Snapshot<'_>> {
         match self {
             Self::Store { core, .. } => {
-                let guard = core.reader().await?;
-                let moment = dialect::reading(guard.get_database_backend());
-                let transaction = guard.begin_with_options(moment).await.during(what)?;
-                Ok(Snapshot::Own { transaction, _guard: guard, _timer: Timer::start(core, what) })
+                let view = core.view(core.reader().await?, what).await?;
+                Ok(Snapshot::Own { view, _timer: Timer::start(core, what) })
             }
             Self::Work { transaction, .. } => Ok(Snapshot::Joined(transaction)),
         }
+    }
+
+    /// For queries of a moment that may be a little while ago; `None` when no replica answers. What they find is for
+    /// [`unless_lost`], and when that is nothing, for [`Self::snapshot`].
+    pub(crate) async fn replica(&self, what: &'static str) -> Option<Snapshot<'_>> {
+        let Self::Store { core, .. } = self else { return None };
+        let view = core.view(core.replica().await?, what).await.ok()?;
+        Some(Snapshot::Own { view, _timer: Timer::start(core, what) })
     }
 
     /// Makes sure that what is read next shows all facts of a player, or of everybody; see [`settle`].
@@ -88,37 +94,85 @@ impl Scope {
     }
 }
 
+/// What a replica has found, unless it was lost, or what it replays was in the way.
+pub(crate) fn unless_lost<T>(found: StoreResult<T>) -> Option<StoreResult<T>> {
+    match found {
+        Err(StoreError::Unreachable { .. } | StoreError::Busy { .. }) => None,
+        found => Some(found),
+    }
+}
+
 /// A connection to read from.
 pub(crate) enum Reading<'a> {
-    Own { guard: OwnedRwLockReadGuard<Option<Pools>, DatabaseConnection>, _timer: Timer },
+    Own { guard: ReaderGuard, _timer: Timer },
     Joined(&'a Transaction),
 }
 
+/// Where the queries of a [`Reading`] go.
+pub(crate) enum Connection<'a> {
+    Reader(&'a Reader),
+    Statements(&'a Statements),
+}
+
 impl Reading<'_> {
-    pub(crate) fn connection(&self) -> DatabaseExecutor<'_> {
+    pub(crate) fn connection(&self) -> Connection<'_> {
         match self {
-            Self::Own { guard, .. } => DatabaseExecutor::Connection(guard),
-            Self::Joined(transaction) => DatabaseExecutor::Transaction(&transaction.inner),
+            Self::Own { guard, .. } => Connection::Reader(guard),
+            Self::Joined(transaction) => Connection::Statements(transaction),
+        }
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Connection<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        match self {
+            Self::Reader(reader) => reader.get_database_backend(),
+            Self::Statements(statements) => statements.get_database_backend(),
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Reader(reader) => reader.execute_raw(statement).await,
+            Self::Statements(statements) => statements.execute_raw(statement).await,
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Reader(reader) => reader.execute_unprepared(sql).await,
+            Self::Statements(statements) => statements.execute_unprepared(sql).await,
+        }
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match self {
+            Self::Reader(reader) => reader.query_one_raw(statement).await,
+            Self::Statements(statements) => statements.query_one_raw(statement).await,
+        }
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::Reader(reader) => reader.query_all_raw(statement).await,
+            Self::Statements(statements) => statements.query_all_raw(statement).await,
         }
     }
 }
 
 /// One moment to read from.
 pub(crate) enum Snapshot<'a> {
-    Own {
-        transaction: DatabaseTransaction,
-        _guard: OwnedRwLockReadGuard<Option<Pools>, DatabaseConnection>,
-        _timer: Timer,
-    },
+    Own { view: View, _timer: Timer },
     Joined(&'a Transaction),
 }
 
 impl Deref for Snapshot<'_> {
-    type Target = DatabaseTransaction;
-    fn deref(&self) -> &DatabaseTransaction {
+    type Target = Statements;
+    fn deref(&self) -> &Statements {
         match self {
-            Self::Own { transaction, .. } => transaction,
-            Self::Joined(transaction) => &transaction.inner,
+            Self::Own { view, .. } => view,
+            Self::Joined(transaction) => transaction,
         }
     }
 }

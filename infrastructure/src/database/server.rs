@@ -5,51 +5,128 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sea_orm::sqlx::{self, Connection, PgConnection};
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::connect::Access;
 use super::{DatabaseOptions, Durability};
-use crate::error::{During, translate};
+use crate::error::During;
 
 /// What may stand behind the `?`; the driver would pass over a mistyped name and log its value.
-const PARAMETERS: [&str; 9] =
-    ["application_name", "dbname", "host", "hostaddr", "port", "sslcert", "sslkey", "sslmode", "sslrootcert"];
+const PARAMETERS: [&str; 10] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "target_session_attrs",
+];
+/// Of these, those that may be a list with one value for each host.
+const LISTS: [&str; 3] = ["host", "hostaddr", "port"];
+/// What the libraries of PostgreSQL call the primary; no other host is ever written to.
+const PRIMARY: [&str; 2] = ["read-write", "primary"];
 /// A statement of the game that takes longer has gone wrong.
-const LONGEST_STATEMENT: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_STATEMENT: Duration = Duration::from_secs(60);
 /// A transaction whose client says nothing for so long is ended: its locks keep everybody else waiting.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);
-/// How long a connection may take to say that it still works, before another one is opened.
-const PING: Duration = Duration::from_millis(500);
-/// A connection that was used within this time is not asked whether it still works.
-const FRESH: Duration = Duration::from_secs(1);
-/// A connection of a pool is replaced by another one after so long.
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// Oldest server: the statements need 14.
 const OLDEST: i32 = 140_000;
 
-/// A database on a server. Printing it never shows the password.
+/// A database on a server, which may be several hosts. Printing it never shows the password.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Server {
-    url: String,
+    /// A URL for each host, in the order of the list.
+    urls: Vec<String>,
+}
+
+/// A host of a server.
+#[derive(Clone)]
+pub(super) struct Host {
+    /// What messages call it.
+    pub(super) name: String,
+    pub(super) options: PgConnectOptions,
 }
 
 impl Server {
-    /// What the driver makes of the URL. A server elsewhere must prove who it is, unless the URL says how far it is
-    /// trusted.
-    fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
-        let options: PgConnectOptions = self.url.parse()?;
-        let options =
-            if options.get_application_name().is_none() { options.application_name("trivia-store") } else { options };
-        let host = options.get_host();
-        let here = options.get_socket().is_some()
-            || host.starts_with('/')
-            || host == "localhost"
-            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        Ok(if here || self.url.contains("sslmode=") { options } else { options.ssl_mode(PgSslMode::VerifyFull) })
+    /// The hosts, in the order of the list.
+    pub(super) fn hosts(&self) -> StoreResult<Vec<Host>> {
+        let host = |url: &String| {
+            let options = options(url).map_err(|_| StoreError::invalid("database URL", "it cannot be read"))?;
+            Ok(Host { name: place(&options), options })
+        };
+        self.urls.iter().map(host).collect()
     }
+}
+
+/// What the driver makes of the URL of one host. A server elsewhere must prove who it is, unless the URL says how far it
+/// is trusted.
+fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    let options: PgConnectOptions = url.parse()?;
+    let options =
+        if options.get_application_name().is_none() { options.application_name("trivia-store") } else { options };
+    let host = options.get_host();
+    let here = options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    Ok(if here || url.contains("sslmode=") { options } else { options.ssl_mode(PgSslMode::VerifyFull) })
+}
+
+/// Where a host is.
+fn place(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => format!("{}:{}", socket.display(), options.get_port()),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+/// One URL for each host of `scheme://user:password@host1:port1,host2:port2/database?parameters`, where the hosts may
+/// also be parameters.
+fn split(url: &str) -> Result<Vec<String>, String> {
+    let form = || "write postgres://user:password@host1:5432,host2:5432/database".to_owned();
+    let (scheme, rest) = url.split_once("://").ok_or_else(form)?;
+    let (front, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, database) = front.split_once('/').unwrap_or((front, ""));
+    let (user, places) =
+        authority.rsplit_once('@').map_or((String::new(), authority), |(user, places)| (format!("{user}@"), places));
+    let places: Vec<_> = places.split(',').collect();
+    let mut lists = vec![("", places)];
+    let mut others = Vec::new();
+    for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        if !PARAMETERS.contains(&name) {
+            return Err(format!("{name:?} is not one of {}", PARAMETERS.join(", ")));
+        }
+        if LISTS.contains(&name) {
+            lists.push((name, value.split(',').collect()));
+        } else if name != "target_session_attrs" {
+            others.push(parameter);
+        } else if !PRIMARY.contains(&value) {
+            return Err(format!("{name} can only be {}: the primary is found, and nothing else", PRIMARY.join(" or ")));
+        }
+    }
+    let count = lists.iter().map(|(_, values)| values.len()).max().unwrap_or(1);
+    if lists.iter().any(|(_, values)| values.len() != 1 && values.len() != count) {
+        return Err("it needs as many ports as hosts, or one for all".to_owned());
+    }
+    if count > 1 && lists.iter().any(|(_, values)| values.len() > 1 && values.contains(&"")) {
+        return Err("a host or a port of the list is empty".to_owned());
+    }
+    let url = |host: usize| {
+        let value = |values: &[&str]| values.get(host).or(values.first()).copied().unwrap_or_default().to_owned();
+        let (places, lists) =
+            lists.split_first().map_or((String::new(), &lists[..]), |((_, first), rest)| (value(first), rest));
+        let listed = lists.iter().map(|(name, values)| format!("{name}={}", value(values)));
+        let parameters: Vec<_> = listed.chain(others.iter().map(|&other| other.to_owned())).collect();
+        format!("{scheme}://{user}{places}/{database}?{}", parameters.join("&"))
+    };
+    Ok((0..count).map(url).collect())
 }
 
 impl FromStr for Server {
@@ -58,30 +135,31 @@ impl FromStr for Server {
     /// The errors repeat nothing of the URL but names of parameters: it may hold a password.
     fn from_str(url: &str) -> StoreResult<Self> {
         let invalid = |reason: String| StoreError::invalid("database URL", reason);
-        let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
-        for name in parameters.split('&').filter_map(|part| part.split('=').next()).filter(|name| !name.is_empty()) {
-            if !PARAMETERS.contains(&name) {
-                return Err(invalid(format!("{name:?} is not one of {}", PARAMETERS.join(", "))));
+        let server = Self { urls: split(url).map_err(invalid)? };
+        for url in &server.urls {
+            let options = options(url);
+            let options =
+                options.map_err(|_| invalid("write postgres://user:password@host:5432/database".to_owned()))?;
+            if options.get_database().is_none() {
+                return Err(invalid("it names no database; write postgres://user@host/database".to_owned()));
             }
         }
-        let server = Self { url: url.to_owned() };
-        let options = server.options();
-        let options = options.map_err(|_| invalid("write postgres://user:password@host:5432/database".to_owned()))?;
-        match options.get_database() {
-            Some(_) => Ok(server),
-            None => Err(invalid("it names no database; write postgres://user@host/database".to_owned())),
-        }
+        Ok(server)
     }
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(options) = self.options() else { return f.write_str("postgres://") };
-        let (user, database) = (options.get_username(), options.get_database().unwrap_or_default());
-        match options.get_socket() {
-            Some(socket) => write!(f, "postgres://{user}@/{database}?host={}", socket.display()),
-            None => write!(f, "postgres://{user}@{}:{}/{database}", options.get_host(), options.get_port()),
+        let options: Vec<_> = self.urls.iter().filter_map(|url| options(url).ok()).collect();
+        let Some(first) = options.first() else { return f.write_str("postgres://") };
+        let (user, database) = (first.get_username(), first.get_database().unwrap_or_default());
+        if first.get_socket().is_none() {
+            let places: Vec<_> = options.iter().map(place).collect();
+            return write!(f, "postgres://{user}@{}/{database}", places.join(","));
         }
+        let sockets = options.iter().filter_map(|options| options.get_socket());
+        let sockets: Vec<_> = sockets.map(|socket| socket.display().to_string()).collect();
+        write!(f, "postgres://{user}@/{database}?host={}", sockets.join(","))
     }
 }
 
@@ -91,13 +169,8 @@ impl fmt::Debug for Server {
     }
 }
 
-/// A pool of at most `size` connections.
-pub(super) async fn connect(
-    server: &Server,
-    options: &DatabaseOptions,
-    size: u32,
-    access: Access,
-) -> StoreResult<DatabaseConnection> {
+/// What a connection asks of its server.
+pub(super) fn settings(options: &DatabaseOptions, access: Access) -> Vec<(&'static str, String)> {
     let durable = match options.durability {
         Durability::Full => "on",
         Durability::Normal => "off",
@@ -116,39 +189,12 @@ pub(super) async fn connect(
     if access == Access::Read {
         settings.push(("default_transaction_read_only", "on".to_owned()));
     }
-    let driver = server.options().map_err(|_| StoreError::invalid("database URL", "it cannot be read"))?;
-    let driver = driver.options(settings).statement_cache_capacity(256);
-    let lifetime = match access {
-        // what it has locked ends with it
-        Access::Schema | Access::AsItIs => None,
-        Access::Read | Access::Write => Some(LIFETIME),
-    };
-    // the URL itself would come into traces, with its password
-    let mut connect = ConnectOptions::new("postgres://");
-    connect
-        .max_connections(size)
-        .min_connections(1)
-        .acquire_timeout(options.busy_timeout)
-        .max_lifetime(lifetime)
-        .idle_timeout(lifetime)
-        .test_before_acquire_if_idle_for(FRESH)
-        .sqlx_logging(options.log_statements)
-        .map_sqlx_postgres_opts(move |_| driver.clone())
-        .map_sqlx_postgres_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(answers(connection))));
-    sea_orm::Database::connect(connect).await.map_err(|error| translate(error, &server.to_string()))
-}
-
-/// Whether a connection may go back to the pool: one to a server that froze would be waited for without end.
-async fn answers(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    match tokio::time::timeout(PING, connection.ping()).await {
-        Ok(answer) => answer.map(|()| true),
-        Err(_) => Err(sqlx::Error::PoolTimedOut),
-    }
+    settings
 }
 
 /// Refuses to start on a server that is too old, cannot be written, or keeps less than was asked for.
 pub(super) async fn verify(connection: &DatabaseConnection, options: &DatabaseOptions) -> StoreResult<()> {
-    let sql = "SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby, \
+    let sql = "SELECT current_setting('server_version_num')::int AS version, \
                current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commits";
     let action = "reading the settings of the server";
     let row = connection.query_one_raw(Statement::from_string(connection.get_database_backend(), sql)).await;
@@ -158,10 +204,6 @@ pub(super) async fn verify(connection: &DatabaseConnection, options: &DatabaseOp
     let version: i32 = row.try_get("", "version").during(action)?;
     if version < OLDEST {
         return incompatible(format!("it is PostgreSQL {}, 14 or newer is needed", version / 10_000));
-    }
-    if row.try_get("", "standby").during(action)? {
-        let reason = "the server is a standby, name the primary".to_owned();
-        return Err(StoreError::ReadOnly { what: name, reason });
     }
     let (fsync, commits): (String, String) =
         (row.try_get("", "fsync").during(action)?, row.try_get("", "commits").during(action)?);
@@ -204,7 +246,8 @@ mod tests {
 
     #[test]
     fn a_server_elsewhere_must_prove_who_it_is() {
-        let mode = |url: &str| format!("{:?}", url.parse::<Server>().unwrap().options().unwrap().get_ssl_mode());
+        let mode =
+            |url: &str| format!("{:?}", url.parse::<Server>().unwrap().hosts().unwrap()[0].options.get_ssl_mode());
         assert_eq!(mode("postgres://db.example.org/trivia"), "VerifyFull");
         assert_eq!(mode("postgres://10.0.0.7/trivia"), "VerifyFull");
         assert_eq!(mode("postgres://10.0.0.7/trivia?sslmode=disable"), "Disable");

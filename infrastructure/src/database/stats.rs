@@ -8,7 +8,9 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::core::{Core, Pools};
 use super::engine::Engine;
+use super::line::Reader;
 use super::projector::settle;
+use super::scope::unless_lost;
 use crate::backup::SqliteBackups;
 use crate::dialect::tables;
 use crate::entity::{maintenance_runs, question_groups};
@@ -21,13 +23,20 @@ pub(super) const INTEGRITY_CHECK: &str = "integrity_check";
 /// How long the place of the backups may take to say which is the newest.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Figures about the database.
+/// Figures about the database, of a replica if there is one: they count whole tables.
 pub(super) async fn stats(core: &Arc<Core>) -> StoreResult<DatabaseStats> {
     settle(core, Whose::Everybody).await?;
     // before the reader is taken: asking twice would wait for ever behind a restore that waits for the first
-    let (writers, idle) = core.pools.read().await.as_ref().map_or((1, 0), Pools::figures);
-    let reader = core.reader().await?;
-    let reader = &*reader;
+    let pools = core.pools.read().await.as_ref().map_or((1, 0), Pools::figures);
+    if let Some(replica) = core.replica().await
+        && let Some(stats) = unless_lost(read(core, &replica, pools).await)
+    {
+        return stats;
+    }
+    read(core, &*core.reader().await?, pools).await
+}
+
+async fn read(core: &Core, reader: &Reader, (writers, idle): (u32, u32)) -> StoreResult<DatabaseStats> {
     let rows = row_counts(reader).await?;
     let count = |table: &str| rows.get(table).copied().unwrap_or(0);
     let weekly = scalar(reader, "SELECT COUNT(*) AS value FROM rankings WHERE period = 'week'").await?;

@@ -12,6 +12,7 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::core::{Core, WriterGuard};
 use super::head;
+use super::line::Lease;
 use crate::dialect::{self, Gate};
 use crate::error::{During, is_read_only, is_uncommitted, translate};
 use crate::read_model::{Effects, Flight, Warm};
@@ -73,12 +74,15 @@ impl Transaction {
             begun = guard.begin(&core.monitor).await;
         }
         let begun = match core.explained(begun).await {
-            Ok(begun) => dialect::enter(&begun, needs.gate()).await.map(|()| begun),
+            Ok((begun, lease)) => {
+                let statements = Statements::new(core, begun, lease);
+                dialect::enter(&statements, needs.gate()).await.map(|()| statements)
+            }
             Err(error) => Err(core.not_begun(error)),
         };
         core.monitor.observe(&begun, || core.clock.now());
         let begun = begun.inspect_err(|error| core.stop_if_damaged(error));
-        let (statements, flight) = (Statements { inner: begun?, core: Arc::clone(core) }, core.model.begin());
+        let (statements, flight) = (begun?, core.model.begin());
         let timer = Timer::start(core, what);
         let mut transaction =
             Self { statements, flight, effects: Mutex::new(effects), number: AtomicI64::default(), guard, timer };
@@ -154,7 +158,7 @@ impl Transaction {
     pub(crate) async fn commit(self) -> StoreResult<()> {
         let Self { statements, flight, effects, number, guard, timer } = self;
         let core = Arc::clone(&timer.core);
-        let committed = statements.inner.commit().await;
+        let committed = statements.lease.watch(statements.inner.commit()).await;
         let is_certain = committed.as_ref().is_err_and(is_uncommitted);
         let committed = core.explained(committed).await.map_err(|error| match translate(error, &core.name()) {
             // refused before anything was written
@@ -186,10 +190,22 @@ impl Deref for Transaction {
     }
 }
 
-/// The statements of a transaction, whose errors say what is used up when the disk is the cause.
+/// The statements of a transaction, whose errors say what is used up when the disk is the cause, and which wait only for
+/// a host that answers.
 pub(crate) struct Statements {
-    pub(super) inner: DatabaseTransaction,
+    inner: DatabaseTransaction,
+    lease: Lease,
     core: Arc<Core>,
+}
+
+impl Statements {
+    pub(super) fn new(core: &Arc<Core>, inner: DatabaseTransaction, lease: Lease) -> Self {
+        Self { inner, lease, core: Arc::clone(core) }
+    }
+
+    async fn ask<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        self.core.explained(self.lease.watch(statement).await).await
+    }
 }
 
 #[async_trait]
@@ -199,19 +215,19 @@ impl ConnectionTrait for Statements {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.core.explained(self.inner.execute_raw(statement).await).await
+        self.ask(self.inner.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.core.explained(self.inner.execute_unprepared(sql).await).await
+        self.ask(self.inner.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.core.explained(self.inner.query_one_raw(statement).await).await
+        self.ask(self.inner.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.core.explained(self.inner.query_all_raw(statement).await).await
+        self.ask(self.inner.query_all_raw(statement)).await
     }
 }
 

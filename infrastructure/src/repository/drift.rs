@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    Statement, TransactionTrait,
+    Statement,
 };
 use serde_json::{Value as Json, json};
 use trivia_domain::StoreResult;
@@ -17,7 +17,6 @@ use super::players::{self, Part, dimension_columns};
 use super::score_counts::{self, Wrong};
 use super::{projection, rows, rule_book};
 use crate::database::{Core, Needs, Transaction, settle};
-use crate::dialect;
 use crate::entity::{ledger, question_counters, users};
 use crate::error::During;
 use crate::read_model::{Effects, Whose};
@@ -33,13 +32,12 @@ pub(crate) async fn verify(core: &Arc<Core>) -> StoreResult<Vec<Drift>> {
     let mut drifts = Vec::new();
     let mut after = None;
     loop {
-        let reader = core.reader().await?;
-        let moment = reader.begin_with_options(dialect::reading(reader.get_database_backend())).await;
-        let moment = moment.during("comparing with the ledger")?;
-        let rules = rule_book::current(core, &moment).await?;
-        let Some(compared) = compare_players(&moment, &rules, after).await? else {
-            drifts.extend(compare_counters(&moment).await?.iter().flat_map(Counter::drifts));
-            drifts.extend(score_counts::compare(&moment).await?.iter().map(Wrong::drift));
+        let view = core.view(core.reader().await?, "comparing with the ledger").await?;
+        let moment = &*view;
+        let rules = rule_book::current(core, moment).await?;
+        let Some(compared) = compare_players(moment, &rules, after).await? else {
+            drifts.extend(compare_counters(moment).await?.iter().flat_map(Counter::drifts));
+            drifts.extend(score_counts::compare(moment).await?.iter().map(Wrong::drift));
             return Ok(drifts);
         };
         after = Some(compared.last);

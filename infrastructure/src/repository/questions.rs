@@ -17,7 +17,7 @@ use trivia_domain::{StoreError, StoreResult};
 
 use super::picking::pick;
 use super::{Repository, labels, rows};
-use crate::database::Needs;
+use crate::database::{Needs, unless_lost};
 use crate::entity::{question_counters, question_groups, question_versions, questions};
 use crate::error::{During, bad_row};
 use crate::read_model::Effects;
@@ -46,19 +46,13 @@ impl QuestionRepository for Repository {
     }
 
     async fn list(&self, filter: &QuestionFilter, page: Page) -> StoreResult<Vec<Question>> {
-        let reading = self.scope.read("listing questions").await?;
-        questions::Entity::find()
-            .find_also_related(question_counters::Entity)
-            .filter(questions::Column::Id.gt(page.after.unwrap_or(-1)))
-            .filter(matching(filter))
-            .order_by_asc(questions::Column::Id)
-            .limit(u64::from(page.limit))
-            .all(&reading.connection())
-            .await
-            .during("listing questions")?
-            .into_iter()
-            .map(rows::question)
-            .collect()
+        let action = "listing questions";
+        if let Some(replica) = self.scope.replica(action).await
+            && let Some(questions) = unless_lost(list(&*replica, filter, page).await)
+        {
+            return questions;
+        }
+        list(&self.scope.read(action).await?.connection(), filter, page).await
     }
 
     async fn groups(&self) -> StoreResult<Vec<QuestionGroup>> {
@@ -315,6 +309,21 @@ pub(super) async fn earlier(
         .pop();
     let content = found.map(|row| serde_json::from_value(row.content)).transpose();
     content.map_err(|error| bad_row("question_versions", id, error))
+}
+
+async fn list(connection: &impl ConnectionTrait, filter: &QuestionFilter, page: Page) -> StoreResult<Vec<Question>> {
+    questions::Entity::find()
+        .find_also_related(question_counters::Entity)
+        .filter(questions::Column::Id.gt(page.after.unwrap_or(-1)))
+        .filter(matching(filter))
+        .order_by_asc(questions::Column::Id)
+        .limit(u64::from(page.limit))
+        .all(connection)
+        .await
+        .during("listing questions")?
+        .into_iter()
+        .map(rows::question)
+        .collect()
 }
 
 async fn find(connection: &impl ConnectionTrait, id: QuestionId) -> StoreResult<Option<Question>> {

@@ -3,9 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, IntoCondition, Order, Query, SelectStatement};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 use trivia_domain::model::{
     Accuracy, Board, Cursor, DayKey, LeaderboardEntry, LeaderboardPage, Period, Points, Standing, UserId, WeeklyRanking,
 };
@@ -13,8 +11,7 @@ use trivia_domain::ports::RankingRepository;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::{Repository, rule_book, score_counts};
-use crate::database::{Core, settle};
-use crate::dialect;
+use crate::database::{Core, settle, unless_lost};
 use crate::entity::{rankings, users};
 use crate::error::{During, bad_row};
 use crate::read_model::{self, Ladder, Whose};
@@ -30,15 +27,14 @@ impl RankingRepository for Repository {
         }
         self.want(board).await;
         self.scope.settle(Whose::Everybody).await?;
-        let snapshot = self.scope.snapshot("reading a leaderboard").await?;
-        let table = Table::of(board);
-        let total = score_counts::total(&*snapshot, board).await?;
         let after = after.map(|cursor| Place::of(&cursor));
-        let mut lines = table.lines(&*snapshot, after.as_ref(), Direction::Down, u64::from(limit) + 1).await?;
-        let more = lines.len() > limit as usize;
-        lines.truncate(limit as usize);
-        let next = lines.last().filter(|_| more).map(|last| last.cursor(board)).transpose()?;
-        Ok(LeaderboardPage { entries: table.ranked(&*snapshot, lines).await?, total, next })
+        let action = "reading a leaderboard";
+        if let Some(replica) = self.scope.replica(action).await
+            && let Some(page) = unless_lost(page(&*replica, board, after.as_ref(), limit).await)
+        {
+            return page;
+        }
+        page(&*self.scope.snapshot(action).await?, board, after.as_ref(), limit).await
     }
 
     async fn standing(&self, board: Board, user: UserId) -> StoreResult<Option<Standing>> {
@@ -128,6 +124,22 @@ impl Repository {
     }
 }
 
+/// The lines of a board behind a place.
+async fn page(
+    connection: &impl ConnectionTrait,
+    board: Board,
+    after: Option<&Place>,
+    limit: u32,
+) -> StoreResult<LeaderboardPage> {
+    let table = Table::of(board);
+    let total = score_counts::total(connection, board).await?;
+    let mut lines = table.lines(connection, after, Direction::Down, u64::from(limit) + 1).await?;
+    let more = lines.len() > limit as usize;
+    lines.truncate(limit as usize);
+    let next = lines.last().filter(|_| more).map(|last| last.cursor(board)).transpose()?;
+    Ok(LeaderboardPage { entries: table.ranked(connection, lines).await?, total, next })
+}
+
 /// Lines of a board that are read in one go.
 const CHUNK: u64 = 10_000;
 
@@ -136,14 +148,12 @@ async fn whole(core: &Arc<Core>, board: Board) -> StoreResult<Option<Vec<read_mo
     if !settle(core, Whose::Everybody).await? {
         return Ok(None);
     }
-    let reader = core.reader().await?;
-    let moment = reader.begin_with_options(dialect::reading(reader.get_database_backend())).await;
-    let moment = moment.during("reading a whole board")?;
+    let moment = core.view(core.reader().await?, "reading a whole board").await?;
     let table = Table::of(board);
     let mut whole = Vec::new();
     let mut last = None;
     loop {
-        let lines = table.lines(&moment, last.as_ref(), Direction::Down, CHUNK).await?;
+        let lines = table.lines(&*moment, last.as_ref(), Direction::Down, CHUNK).await?;
         let Some(line) = lines.last() else { return Ok(Some(whole)) };
         if whole.last().is_some_and(|read: &read_model::Line| read.user_id.get() == line.user_id) {
             // a time in another form than ours sorts elsewhere, and the same lines would come for ever
