@@ -108,8 +108,10 @@ async fn group_problems(connection: &impl ConnectionTrait) -> StoreResult<Vec<St
                   AND q.ordinal < g.first_ordinal + g.size THEN 1 END) AS TEXT) AS placed \
                   FROM question_groups g LEFT JOIN questions q ON q.category = g.category \
                   AND q.difficulty = g.difficulty AND q.question_type = g.question_type AND q.language = g.language \
-                  AND q.ordinal IS NOT NULL GROUP BY g.category, g.difficulty, g.question_type, g.language \
-                  HAVING g.size <> COUNT(q.id) OR CAST(g.size AS TEXT) <> placed \
+                  AND q.ordinal IS NOT NULL \
+                  GROUP BY g.category, g.difficulty, g.question_type, g.language, g.size, g.first_ordinal \
+                  HAVING g.size <> COUNT(q.id) OR g.size <> COUNT(CASE WHEN q.ordinal >= g.first_ordinal \
+                  AND q.ordinal < g.first_ordinal + g.size THEN 1 END) \
                   UNION ALL SELECT q.category, q.language, 'none', CAST(COUNT(*) AS TEXT), '0' FROM questions q \
                   WHERE q.ordinal IS NOT NULL AND NOT EXISTS (SELECT 1 FROM question_groups g \
                   WHERE g.category = q.category AND g.difficulty = q.difficulty \
@@ -209,9 +211,6 @@ async fn integrity(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> 
 }
 
 async fn backups(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> {
-    if core.is_shared() {
-        return Ok(well("backups", "the server is backed up by its own tools"));
-    }
     if core.options.backups.is_none() {
         return Ok(finding("backups", HealthStatus::Warning, "no directory is configured", "set a backup directory"));
     }
@@ -258,8 +257,9 @@ async fn questions(core: &Core) -> StoreResult<HealthCheck> {
 
 /// One check for each task that fails or is late; one for all when there is none.
 async fn task_checks(core: &Core, now: DateTime<Utc>) -> StoreResult<Vec<HealthCheck>> {
-    let records = tasks::load(&*core.reader().await?).await?;
-    let server = holder(&core.options.url);
+    let reader = core.reader().await?;
+    let records = tasks::load(&*reader).await?;
+    let server = holder(&core.options.url, &*reader).await?;
     let checks: Vec<_> = records.iter().filter_map(|record| task_check(record, server.as_ref(), now)).collect();
     if !checks.is_empty() {
         return Ok(checks);

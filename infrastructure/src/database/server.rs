@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sea_orm::sqlx::{self, Connection, PgConnection};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
@@ -32,6 +33,8 @@ const OLDEST: i32 = 140_000;
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Server {
     url: String,
+    /// Another database of the server than the URL names.
+    database: Option<String>,
 }
 
 impl Server {
@@ -39,6 +42,7 @@ impl Server {
     /// trusted.
     fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
         let options: PgConnectOptions = self.url.parse()?;
+        let options = self.database.iter().fold(options, |options, name| options.database(name));
         let options =
             if options.get_application_name().is_none() { options.application_name("trivia-store") } else { options };
         let host = options.get_host();
@@ -47,6 +51,56 @@ impl Server {
             || host == "localhost"
             || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
         Ok(if here || self.url.contains("sslmode=") { options } else { options.ssl_mode(PgSslMode::VerifyFull) })
+    }
+
+    /// Another database of the same server.
+    pub(super) fn with_database(&self, name: &str) -> Self {
+        Self { database: Some(name.to_owned()), ..self.clone() }
+    }
+
+    /// Name of the database.
+    pub(super) fn database(&self) -> String {
+        self.options().ok().and_then(|options| options.get_database().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// The variables that lead the programs of PostgreSQL to this database: a command line is seen by everybody.
+    pub(super) fn environment(&self) -> StoreResult<Vec<(&'static str, String)>> {
+        let options = self.options().map_err(|_| unreadable())?;
+        let host = match options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => options.get_host().trim_matches(['[', ']']).to_owned(),
+        };
+        let mode = match options.get_ssl_mode() {
+            PgSslMode::Disable => "disable",
+            PgSslMode::Allow => "allow",
+            PgSslMode::Prefer => "prefer",
+            PgSslMode::Require => "require",
+            PgSslMode::VerifyCa => "verify-ca",
+            PgSslMode::VerifyFull => "verify-full",
+        };
+        let mut variables = vec![
+            ("PGHOST", host),
+            ("PGPORT", options.get_port().to_string()),
+            ("PGUSER", options.get_username().to_owned()),
+            ("PGDATABASE", self.database()),
+            ("PGSSLMODE", mode.to_owned()),
+            ("PGAPPNAME", options.get_application_name().unwrap_or_default().to_owned()),
+        ];
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (address, parameters) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        let authority = address.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+        let password = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
+        variables.extend(password.map(|(_, password)| ("PGPASSWORD", decoded(password))));
+        for (name, value) in parameters.split('&').filter_map(|part| part.split_once('=')) {
+            let variable = match name {
+                "sslcert" => "PGSSLCERT",
+                "sslkey" => "PGSSLKEY",
+                "sslrootcert" => "PGSSLROOTCERT",
+                _ => continue,
+            };
+            variables.push((variable, decoded(value)));
+        }
+        Ok(variables)
     }
 }
 
@@ -62,7 +116,7 @@ impl FromStr for Server {
                 return Err(invalid(format!("{name:?} is not one of {}", PARAMETERS.join(", "))));
             }
         }
-        let server = Self { url: url.to_owned() };
+        let server = Self { url: url.to_owned(), database: None };
         let options = server.options();
         let options = options.map_err(|_| invalid("write postgres://user:password@host:5432/database".to_owned()))?;
         match options.get_database() {
@@ -87,6 +141,10 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+fn unreadable() -> StoreError {
+    StoreError::invalid("database URL", "it cannot be read")
 }
 
 /// A pool of at most `size` connections.
@@ -114,7 +172,7 @@ pub(super) async fn connect(
     if access == Access::Read {
         settings.push(("default_transaction_read_only", "on".to_owned()));
     }
-    let driver = server.options().map_err(|_| StoreError::invalid("database URL", "it cannot be read"))?;
+    let driver = server.options().map_err(|_| unreadable())?;
     let driver = driver.options(settings).statement_cache_capacity(256);
     // the URL itself would come into traces, with its password
     let mut connect = ConnectOptions::new("postgres://");
@@ -191,6 +249,27 @@ mod tests {
             let error = url.parse::<Server>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
         }
+    }
+
+    #[test]
+    fn other_programs_are_led_to_the_same_database() {
+        let url = "postgres://trivia:p%40ss%2Fword@[::1]:6000/game?sslmode=verify-ca&sslrootcert=%2Fca.pem";
+        let server: Server = url.parse().unwrap();
+        let variables = server.with_database("other").environment().unwrap();
+        let value = |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+        let expected = [
+            ("PGHOST", "::1"),
+            ("PGPORT", "6000"),
+            ("PGUSER", "trivia"),
+            ("PGPASSWORD", "p@ss/word"),
+            ("PGDATABASE", "other"),
+            ("PGSSLMODE", "verify-ca"),
+            ("PGSSLROOTCERT", "/ca.pem"),
+        ];
+        for (name, expected) in expected {
+            assert_eq!(value(name), Some(expected), "{name}");
+        }
+        assert_eq!(server.database(), "game");
     }
 
     #[test]
