@@ -10,6 +10,8 @@ use chrono::TimeDelta;
 use trivia_domain::model::RetentionPolicy;
 use trivia_domain::ports::{BackupService, Clock, MaintenancePort, Progress, RandomSource, RecoveryService};
 use trivia_domain::{StoreError, StoreResult};
+#[cfg(feature = "postgres")]
+use trivia_infrastructure::PostgresBackups;
 use trivia_infrastructure::schema::{self, SchemaStatus};
 use trivia_infrastructure::{
     BackupOptions, Database, DatabaseOptions, DatabaseUrl, Durability, GameCopy, S3Options, S3Store, SchedulePolicy,
@@ -55,7 +57,7 @@ impl App {
             DurabilitySetting::Normal => Durability::Normal,
         };
         let backups = backups(settings, &options)?;
-        options.backups = options.url.file().map(|_| backups.clone());
+        options.backups = Some(backups.clone());
         Ok(Self {
             options,
             backups,
@@ -130,6 +132,19 @@ impl App {
         self.backups.identity_file.is_some()
     }
 
+    /// The database in few words: the file, or the URL of a server.
+    pub(crate) fn database_name(&self) -> String {
+        if self.is_file() { self.database_path().display().to_string() } else { self.database_url() }
+    }
+
+    /// Refuses a command on a server that knows files only; `instead` is what to do there.
+    pub(crate) fn require_file(&self, command: &str, instead: &str) -> Result<(), Failure> {
+        if self.is_file() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("{command} is for files, and {} is on a server", self.database_url()), instead))
+    }
+
     /// Whether there is a database file with something in it; a server says by itself what it has not.
     pub(crate) fn database_exists(&self) -> Result<bool, Failure> {
         if !self.is_file() {
@@ -148,6 +163,11 @@ impl App {
     /// Whether the database has a schema of ours: an `init` that was interrupted leaves a file without.
     pub(crate) async fn has_schema(&self) -> Result<bool, Failure> {
         Ok(self.database_exists()? && !self.schema_status().await?.applied.is_empty())
+    }
+
+    /// Whether there is something to back up before everything is dropped.
+    pub(crate) async fn has_tables(&self) -> Result<bool, Failure> {
+        Ok(if self.is_file() { self.database_exists()? } else { !schema::is_empty(&self.options).await? })
     }
 
     /// Opens the database, runs a command on it and closes it again, also when the command failed.
@@ -169,6 +189,7 @@ impl App {
         run: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         if self.auto_recover
+            && self.is_file()
             && let Err(error @ StoreError::Corrupt { .. }) = self.schema_status().await
         {
             tracing::error!(%error, "recovering");
@@ -178,12 +199,24 @@ impl App {
     }
 
     /// Backups of a database that this process has not open.
-    pub(crate) fn backups(&self) -> impl BackupService + use<> {
-        let backups = SqliteBackups::new(self.options.clone(), self.backups.clone(), Arc::clone(&self.clock));
-        match &self.progress {
-            Some(progress) => backups.showing(Arc::clone(progress)),
-            None => backups,
+    pub(crate) fn backups(&self) -> Arc<dyn BackupService> {
+        let (options, places, clock) = (self.options.clone(), self.backups.clone(), Arc::clone(&self.clock));
+        let progress = self.progress.iter().cloned();
+        #[cfg(feature = "postgres")]
+        if !self.is_file() {
+            let backups = PostgresBackups::new(options, places, clock);
+            return Arc::new(progress.fold(backups, PostgresBackups::showing));
         }
+        Arc::new(progress.fold(SqliteBackups::new(options, places, clock), SqliteBackups::showing))
+    }
+
+    /// Backups of a database that this process has open.
+    fn attached_backups(&self, database: &Database) -> Arc<dyn BackupService> {
+        #[cfg(feature = "postgres")]
+        if !self.is_file() {
+            return Arc::new(PostgresBackups::attached(database, self.backups.clone()));
+        }
+        Arc::new(SqliteBackups::attached(database, self.backups.clone()))
     }
 
     /// Which backups are kept when nobody says anything else.
@@ -201,8 +234,8 @@ impl App {
         let ports = SchedulerPorts {
             store: Arc::new(database.clone()),
             maintenance: Arc::new(database.clone()),
-            backups: Arc::new(SqliteBackups::attached(database, self.backups.clone())),
-            recovery: self.auto_recover.then(|| {
+            backups: self.attached_backups(database),
+            recovery: (self.auto_recover && self.is_file()).then(|| {
                 let recovery = SqliteRecovery::attached(database, self.backups.clone());
                 Arc::new(recovery) as Arc<dyn RecoveryService>
             }),
@@ -259,8 +292,11 @@ impl App {
 
 /// Where backups go, and what becomes of them on the way.
 fn backups(settings: &Settings, options: &DatabaseOptions) -> Result<BackupOptions, Failure> {
-    // beside the database, so that two databases never share a folder by accident
-    let dir = settings.backup_dir.clone().unwrap_or_else(|| options.url.path().with_file_name(BACKUPS));
+    // two databases never share a folder by accident: it is beside the file, or has the name of the server's database
+    let dir = settings.backup_dir.clone().unwrap_or_else(|| match options.url.database() {
+        Some(database) => Path::new(BACKUPS).join(database.replace(['/', '.'], "_")),
+        None => options.url.path().with_file_name(BACKUPS),
+    });
     let mut backups = BackupOptions::from(dir);
     if let Some(url) = &settings.backup_url {
         let store = S3Store::new(&S3Options {

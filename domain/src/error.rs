@@ -83,6 +83,14 @@ pub enum StoreError {
         /// Which keys were tried.
         reason: String,
     },
+    /// A program of somebody else, which this one needs, is not installed or too old.
+    #[error("{what} is needed: {reason}")]
+    NoProgram {
+        /// Program and version.
+        what: String,
+        /// What was found instead.
+        reason: String,
+    },
     /// Another machine refuses this program's keys or what it asked for.
     #[error("{what} was refused: {reason}")]
     Denied {
@@ -204,6 +212,7 @@ impl StoreError {
             Self::DiskFull { .. } => "disk_full",
             Self::Incompatible { .. } => "incompatible",
             Self::NoKey { .. } => "no_key",
+            Self::NoProgram { .. } => "no_program",
             Self::Denied { .. } => "denied",
             Self::Unreachable { .. } => "unreachable",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
@@ -226,6 +235,10 @@ impl StoreError {
             Self::Incompatible { .. } => "use a program of the matching version, or run `migrate up`",
             Self::NoKey { .. } => {
                 "set backup_identity_file to the file with the AGE-SECRET-KEY of one of its recipients"
+            }
+            Self::NoProgram { .. } => {
+                "install PostgreSQL's client programs of that version or newer, such as the package postgresql-client; \
+                 nothing was changed"
             }
             Self::Denied { .. } => "check the keys, the region and what they may do there; nothing was changed",
             Self::Unreachable { .. } => "check the address and the network, then try again; nothing was changed",

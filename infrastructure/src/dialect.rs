@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+#[cfg(feature = "postgres")]
+use chrono::{DateTime, Utc};
 use sea_orm::{
     AccessMode, ConnectionTrait, DbBackend, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions,
 };
@@ -19,6 +21,10 @@ const GATE: i64 = 0x7472_6976_6961;
 
 /// The advisory lock of whoever changes the schema.
 const SCHEMA: i64 = GATE + 1;
+
+/// The advisory lock of whoever does regularly what has to be done.
+#[cfg(feature = "postgres")]
+const SCHEDULER: i64 = GATE + 2;
 
 /// How a transaction of a server begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +87,57 @@ pub(crate) async fn lock_schema(connection: &impl ConnectionTrait) -> StoreResul
     let take = Statement::from_sql_and_values(connection.get_database_backend(), take, [SCHEMA.into()]);
     let row = connection.query_one_raw(take).await.during("taking a lock")?;
     row.map_or(Ok(false), |row| row.try_get("", "taken")).during("taking a lock")
+}
+
+/// Makes this transaction the one scheduler of a server's database, under a name that others see; `false` when there is
+/// one.
+#[cfg(feature = "postgres")]
+pub(crate) async fn lock_scheduler(connection: &impl ConnectionTrait, name: &str) -> StoreResult<bool> {
+    let take = "SELECT pg_try_advisory_xact_lock($1) AS taken, set_config('application_name', $2, true)";
+    let take = Statement::from_sql_and_values(connection.get_database_backend(), take, [SCHEDULER.into(), name.into()]);
+    let row = connection.query_one_raw(take).await.during("taking a lock")?;
+    row.map_or(Ok(false), |row| row.try_get("", "taken")).during("taking a lock")
+}
+
+/// The scheduler of a server's database: its name, its machine when that is another one than the server, and since when.
+#[cfg(feature = "postgres")]
+pub(crate) async fn scheduler(
+    connection: &impl ConnectionTrait,
+) -> StoreResult<Option<(String, Option<String>, Option<DateTime<Utc>>)>> {
+    let sql = "SELECT application_name AS name, host(client_addr) AS machine, xact_start AS since \
+               FROM pg_locks JOIN pg_stat_activity USING (pid) \
+               WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+               AND CAST(classid AS bigint) = $1 >> 32 AND CAST(objid AS bigint) = $1 & 4294967295";
+    let action = "looking for a scheduler";
+    let ask = Statement::from_sql_and_values(connection.get_database_backend(), sql, [SCHEDULER.into()]);
+    let Some(row) = connection.query_one_raw(ask).await.during(action)? else { return Ok(None) };
+    let (name, machine) = (row.try_get("", "name").during(action)?, row.try_get("", "machine").during(action)?);
+    Ok(Some((name, machine, row.try_get("", "since").during(action)?)))
+}
+
+/// Claims a name of a server's database until the transaction ends.
+#[cfg(feature = "postgres")]
+pub(crate) async fn claim(connection: &impl ConnectionTrait, name: &str) -> StoreResult<()> {
+    lock(connection, "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))", name.into()).await
+}
+
+/// The same, if nobody else has claimed it.
+#[cfg(feature = "postgres")]
+pub(crate) async fn try_claim(connection: &impl ConnectionTrait, name: &str) -> StoreResult<bool> {
+    let take = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1)) AS taken";
+    let take = Statement::from_sql_and_values(connection.get_database_backend(), take, [name.into()]);
+    let row = connection.query_one_raw(take).await.during("taking a lock")?;
+    row.map_or(Ok(false), |row| row.try_get("", "taken")).during("taking a lock")
+}
+
+/// Keeps a server from ending this transaction while its client is busy with something else.
+pub(crate) async fn stay(connection: &impl ConnectionTrait) -> StoreResult<()> {
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
+    }
+    let set = "SET LOCAL idle_in_transaction_session_timeout = 0";
+    connection.execute_unprepared(set).await.during("beginning to read").map(drop)
 }
 
 async fn lock(connection: &impl ConnectionTrait, take: &str, key: sea_orm::Value) -> StoreResult<()> {

@@ -1,5 +1,5 @@
 //! The adapters of [`trivia_domain`]: repositories, backups and maintenance on SQLite through SeaORM; with feature
-//! `postgres` also repositories and maintenance on a PostgreSQL server.
+//! `postgres` also all but recovery and adoption on a PostgreSQL server.
 //!
 //! Start with [`Database::open`]; it is a [`Store`](trivia_domain::ports::Store) and a
 //! [`MaintenancePort`](trivia_domain::ports::MaintenancePort). [`SqliteBackups`] looks after copies,
@@ -36,6 +36,8 @@ mod repository;
 mod scheduler;
 pub mod schema;
 
+#[cfg(feature = "postgres")]
+pub use backup::PostgresBackups;
 pub use backup::{BackupOptions, BackupRecipient, Directory, SqliteAdoption, SqliteBackups, SqliteRecovery};
 #[cfg(feature = "s3")]
 pub use backup::{S3Options, S3Store};

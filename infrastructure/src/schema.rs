@@ -37,6 +37,16 @@ pub async fn status(options: &DatabaseOptions) -> StoreResult<SchemaStatus> {
     close(connection, status).await
 }
 
+/// Whether a database has no table at all, of whomever.
+///
+/// # Errors
+/// As [`status`].
+pub async fn is_empty(options: &DatabaseOptions) -> StoreResult<bool> {
+    let connection = connect_existing(options).await?;
+    let tables = dialect::tables(&connection).await;
+    close(connection, tables.map(|tables| tables.is_empty())).await
+}
+
 /// Applies the next `steps` migrations, or all; makes the directory and the file when missing.
 /// Returns the names of those that ran. Each is one transaction.
 ///

@@ -489,6 +489,7 @@ fn l26_the_policy_counts_kinds_apart_and_goes_by_sequence() {
             created_at: created_at - TimeDelta::days(i64::try_from(sequence).unwrap()),
             tool: String::new(),
             schema_version: String::new(),
+            dump: None,
             bytes: 0,
             sha256: String::new(),
             packed: None,

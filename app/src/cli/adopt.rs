@@ -73,6 +73,7 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
 }
 
 async fn adopt(app: &App, file: &Path, in_place: bool, server: ServerClock, output: &mut Output) -> CommandResult {
+    app.require_file("`adopt`", "name a file, --database-url sqlite://data/trivia.db, and copy it to the server then")?;
     let adopted = if in_place {
         app.with_database_file(file).adoption().adopt_in_place(server).await
     } else {

@@ -88,17 +88,17 @@ struct Pruned {
 pub(super) async fn run(app: &App, command: &Command, output: &mut Output) -> CommandResult {
     let backups = app.backups();
     match command {
-        Command::Create { kind, reason } => create(&backups, app, *kind, reason, output).await,
-        Command::List => list(&backups, app, output).await,
-        Command::Verify { id, drill } => verify(&backups, id.as_ref(), *drill, output).await,
-        Command::Restore { id } => restore(&backups, id, output).await,
+        Command::Create { kind, reason } => create(&*backups, app, *kind, reason, output).await,
+        Command::List => list(&*backups, app, output).await,
+        Command::Verify { id, drill } => verify(&*backups, id.as_ref(), *drill, output).await,
+        Command::Restore { id } => restore(&*backups, id, output).await,
         Command::Prune { keep, keep_kind, dry_run } => {
             let mut policy = app.retention();
             policy.keep = keep.unwrap_or(policy.keep);
             if !keep_kind.is_empty() {
                 policy.per_kind = keep_kind.iter().copied().collect();
             }
-            prune(&backups, &policy, *dry_run, output).await
+            prune(&*backups, &policy, *dry_run, output).await
         }
     }
 }
@@ -156,7 +156,7 @@ async fn list(backups: &dyn BackupService, app: &App, output: &mut Output) -> Co
                 manifest.kind.to_string(),
                 manifest.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
                 HumanBytes(manifest.stored().bytes).to_string(),
-                manifest.stored().extension().to_owned(),
+                manifest.extension().to_owned(),
                 if info.verified { "yes" } else { "no" }.to_owned(),
                 match info.drill {
                     None => "never".to_owned(),

@@ -18,8 +18,8 @@ use trivia_domain::model::{
     IdempotencyKey, Question, QuestionBody, QuestionId, Receipt, TimeLimit, UserId,
 };
 use trivia_domain::ports::{
-    AddOutcome, AnswerSubmission, BackupService, Clock, HealthStatus, MaintenancePort, PickRequest, QuestionFilter,
-    StartChallenge, StartSession, Store,
+    AddOutcome, AnswerSubmission, Clock, HealthStatus, MaintenancePort, PickRequest, QuestionFilter, StartChallenge,
+    StartSession, Store,
 };
 
 use super::leaderboard::{self, Span};

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use trivia_domain::StoreResult;
 use trivia_domain::model::{BackupInfo, BackupKind, Labels, Page, QuestionContent};
-use trivia_domain::ports::{AddOutcome, BackupService, QuestionFilter, Store, UnitOfWork, Work, execute};
+use trivia_domain::ports::{AddOutcome, QuestionFilter, Store, UnitOfWork, Work, execute};
 
 use super::{CommandResult, Verdict};
 use crate::error::Failure;
@@ -27,7 +27,7 @@ pub(super) async fn run(app: &App, output: &mut Output) -> CommandResult {
     let before = backup_before_migrating(app, "before `init` migrates").await?;
     let migrations_applied = app.migrate_up(None).await?;
     let questions_imported = app.with_database(async |database| import_pack(database).await).await?;
-    let backup = if existed || !app.is_file() {
+    let backup = if existed {
         before
     } else {
         Some(app.backups().create(BackupKind::Initial, "after `init` created the database").await?)
@@ -45,7 +45,7 @@ pub(super) async fn run(app: &App, output: &mut Output) -> CommandResult {
 }
 
 fn tell(app: &App, existed: bool, report: &Report, output: &mut Output) -> Result<(), Failure> {
-    let path = if app.is_file() { app.database_path().display().to_string() } else { app.database_url() };
+    let path = app.database_name();
     match (existed, report.migrations_applied.len()) {
         (false, _) => writeln!(output, "Created {path}, schema {}.", report.schema_version)?,
         (true, 0) => writeln!(output, "{path} is up to date, schema {}.", report.schema_version)?,
@@ -62,9 +62,9 @@ fn tell(app: &App, existed: bool, report: &Report, output: &mut Output) -> Resul
     writeln!(output, "\nNext: `trivia-db play` for a game, `trivia-db health` for a check-up.")
 }
 
-/// A backup when there is something to keep and there are migrations to come. Servers have their own.
+/// A backup when there is something to keep and there are migrations to come.
 pub(super) async fn backup_before_migrating(app: &App, reason: &str) -> Result<Option<BackupInfo>, Failure> {
-    if !app.is_file() || !app.has_schema().await? || app.schema_status().await?.pending.is_empty() {
+    if !app.has_schema().await? || app.schema_status().await?.pending.is_empty() {
         return Ok(None);
     }
     Ok(Some(app.backups().create(BackupKind::PreMigration, reason).await?))

@@ -3,7 +3,6 @@
 use clap::value_parser;
 use serde::Serialize;
 use trivia_domain::model::{BackupInfo, BackupKind};
-use trivia_domain::ports::BackupService;
 
 use super::{CommandResult, Verdict, init};
 use crate::error::Failure;
@@ -34,13 +33,6 @@ pub(super) enum Command {
     },
 }
 
-impl Command {
-    /// Whether it makes a backup first, because it loses something.
-    pub(super) const fn needs_backup(&self) -> bool {
-        matches!(self, Self::Down { .. } | Self::Fresh { yes: true })
-    }
-}
-
 /// Where the schema stands, and what this call did.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -68,7 +60,7 @@ pub(super) async fn run(app: &App, command: &Command, output: &mut Output) -> Co
         Command::Status => report(app, None, None, None).await?,
         Command::Fresh { yes: false } => return Err(Failure::unconfirmed("dropping all tables")),
         Command::Fresh { yes: true } => {
-            let backup = if app.database_exists()? {
+            let backup = if app.has_tables().await? {
                 Some(app.backups().create(BackupKind::PreMigration, "before `migrate fresh`").await?)
             } else {
                 None

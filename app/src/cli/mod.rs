@@ -209,13 +209,6 @@ async fn interrupted() {
 }
 
 async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandResult {
-    if !app.is_file() && command.needs_file() {
-        let message = format!(
-            "{} is on a server: this command, or the backup that it makes first, needs a file",
-            app.database_url()
-        );
-        return Err(Failure::new(message, "nothing was changed; use the tools of the server, such as pg_dump"));
-    }
     match command {
         Command::Init => init::run(app, output).await,
         Command::Reset(args) => reset::run(app, &args, output).await,
@@ -249,16 +242,6 @@ async fn dispatch(app: &App, command: Command, output: &mut Output) -> CommandRe
 }
 
 impl Command {
-    /// Whether it works with the file of the database, or makes a backup of it first.
-    const fn needs_file(&self) -> bool {
-        match self {
-            Self::Reset(_) | Self::Backup(_) | Self::Rebuild | Self::Recover(_) | Self::Serve(_) => true,
-            Self::Migrate(command) => command.needs_backup(),
-            Self::User(command) => command.needs_backup(),
-            _ => false,
-        }
-    }
-
     /// Whether it runs until somebody ends it.
     fn is_server(&self) -> bool {
         matches!(self, Self::Serve(args) if !args.once)

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use trivia_domain::model::{BackupInfo, BackupKind, Drift};
-use trivia_domain::ports::{BackupService, MaintenancePort};
+use trivia_domain::ports::MaintenancePort;
 
 use super::{CommandResult, Verdict, verify};
 use crate::output::{Output, count};

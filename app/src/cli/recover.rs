@@ -11,6 +11,10 @@ use crate::wiring::App;
 /// Findings that are shown to people.
 const SHOWN: usize = 5;
 
+/// What to do about a damaged database on a server.
+const INSTEAD: &str = "promote a standby if there is one, else restore the newest backup that is good: \
+                       `trivia-db backup verify --drill`, then `trivia-db backup restore ID`";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Only say what would be rescued (exit code 3 when the database is damaged)
@@ -25,6 +29,7 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
     if !args.yes && !args.dry_run {
         return Err(Failure::unconfirmed("replacing a damaged database"));
     }
+    app.require_file("`recover`", INSTEAD)?;
     let recovery = app.recovery();
     let report = if args.dry_run { recovery.rehearse().await? } else { recovery.recover().await? };
     tell(&report, app, output)?;
@@ -34,7 +39,7 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
 
 fn tell(report: &RecoveryReport, app: &App, output: &mut Output) -> Result<(), Failure> {
     let style = output.style();
-    let database = app.database_path().display();
+    let database = app.database_name();
     if report.source == RecoverySource::Nothing {
         writeln!(output, "{} {database} is whole; there is nothing to recover.", style.good("ok:"))?;
         return Ok(());

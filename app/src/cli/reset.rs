@@ -1,7 +1,7 @@
 //! `reset`: everything new, with a way back.
 
+use trivia_domain::StoreError;
 use trivia_domain::model::BackupKind;
-use trivia_domain::ports::BackupService;
 
 use super::{CommandResult, Verdict, init};
 use crate::error::Failure;
@@ -19,9 +19,13 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
     if !args.yes {
         return Err(Failure::unconfirmed("deleting all data"));
     }
-    let backup = if app.database_exists()? {
+    let backup = if app.has_tables().await? {
         let backup = app.backups().create(BackupKind::PreReset, "before `reset`").await.map_err(|error| {
-            let hint = "without a backup nothing is deleted; move the file away yourself, then run `trivia-db init`";
+            let hint = match &error {
+                StoreError::NoProgram { .. } => error.hint(),
+                _ if !app.is_file() => "without a backup nothing is deleted; name another database to `trivia-db init`",
+                _ => "without a backup nothing is deleted; move the file away yourself, then run `trivia-db init`",
+            };
             Failure::because("cannot back up the present database", hint, error)
         })?;
         Some(backup)
@@ -37,7 +41,7 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
         questions_imported,
         backup,
     };
-    writeln!(output, "{} is new, schema {}.", app.database_path().display(), report.schema_version)?;
+    writeln!(output, "{} is new, schema {}.", app.database_name(), report.schema_version)?;
     writeln!(output, "Added {}.", count(report.questions_imported, "question"))?;
     if let Some(backup) = &report.backup {
         writeln!(output, "\nThe way back: `trivia-db backup restore {}`", backup.manifest.id)?;

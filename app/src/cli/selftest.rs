@@ -12,8 +12,8 @@ use trivia_domain::model::{
     QuestionContent, QuestionId, SessionStatus, Tag, TimeLimit, UserId, Weekday,
 };
 use trivia_domain::ports::{
-    AddOutcome, AnswerSubmission, AwardRequest, BackupService, CheckOutcome, GrantRequest, MaintenancePort,
-    PickRequest, QuestionFilter, ResetRequest, StartChallenge, StartSession, Store, UnitOfWork, Work, execute,
+    AddOutcome, AnswerSubmission, AwardRequest, CheckOutcome, GrantRequest, MaintenancePort, PickRequest,
+    QuestionFilter, ResetRequest, StartChallenge, StartSession, Store, UnitOfWork, Work, execute,
 };
 use trivia_domain::{Refusal, StoreError, StoreResult};
 

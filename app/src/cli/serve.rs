@@ -55,8 +55,17 @@ struct TaskReport {
 
 pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandResult {
     // until the end, however that comes
-    let _lock = app.server_lock().await?;
-    if args.once { once(app, output).await } else { serve(app, args.listen.unwrap_or(app.listen), output).await }
+    let lock = app.server_lock().await?;
+    if args.once {
+        return once(app, output).await;
+    }
+    tokio::select! {
+        served = serve(app, args.listen.unwrap_or(app.listen), output) => served,
+        () = lock.lost() => Err(Failure::new(
+            format!("another process serves {} now", app.database_url()),
+            "the connection with the lock was lost; start this one again where it should run",
+        )),
+    }
 }
 
 async fn once(app: &App, output: &mut Output) -> CommandResult {

@@ -112,7 +112,7 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// How the name of the file ends, so that the stock tools know it: `db`, `db.zst`, `db.age` or `db.zst.age`.
+    /// How the name of a file ends, so that the stock tools know it: `db`, `db.zst`, `db.age` or `db.zst.age`.
     #[must_use]
     pub const fn extension(&self) -> &'static str {
         match (self.compression, self.encryption) {
@@ -130,11 +130,23 @@ impl Packed {
     }
 }
 
+/// Where a dump comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DumpOrigin {
+    /// Version of the PostgreSQL server, such as `15.8`.
+    pub server: String,
+    /// Version of `pg_dump`; an older `pg_restore` may not read what it wrote.
+    pub program: String,
+    /// The schema whose tables are in it.
+    pub schema: String,
+}
+
 /// What is written beside a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackupManifest {
-    /// Version of this form: 3, or 2 without `packed`, or 1 without `content` and `ledger`, too.
+    /// Version of this form: 4 of a dump, 3 of a file, or 2 without `packed`, or 1 without `content` and `ledger`, too.
     pub format: u32,
     /// The backup.
     pub id: BackupId,
@@ -150,6 +162,9 @@ pub struct BackupManifest {
     pub tool: String,
     /// Name of the newest migration in it.
     pub schema_version: String,
+    /// Where a dump comes from; `None` when the copy is a file of SQLite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dump: Option<DumpOrigin>,
     /// Size of the copy of the database.
     pub bytes: u64,
     /// SHA-256 of the copy of the database in hexadecimal.
@@ -160,7 +175,8 @@ pub struct BackupManifest {
     /// Number of rows of each table.
     pub rows: RowCounts,
     /// SHA-256 of the rows of each table, in hexadecimal: each row is a line with the SQL literals of its columns
-    /// in their declared order, with commas between them; rows are in the order of the primary key.
+    /// in their declared order, with commas between them; rows are in the order of the primary key. Of a dump a line
+    /// is the row as PostgreSQL writes it as text, in UTC, and texts of the key are in the order of their bytes.
     #[serde(default)]
     pub content: BTreeMap<String, String>,
     /// How far the ledger goes; `None` where there is none.
@@ -169,6 +185,19 @@ pub struct BackupManifest {
 }
 
 impl BackupManifest {
+    /// How the name of the stored file ends: as [`Packed::extension`], with `dump` in place of `db` for a dump.
+    #[must_use]
+    pub fn extension(&self) -> &'static str {
+        let stored = self.stored();
+        match (&self.dump, stored.compression, stored.encryption) {
+            (None, ..) => stored.extension(),
+            (Some(_), None, None) => "dump",
+            (Some(_), Some(Compression::Zstd), None) => "dump.zst",
+            (Some(_), None, Some(Encryption::Age)) => "dump.age",
+            (Some(_), Some(Compression::Zstd), Some(Encryption::Age)) => "dump.zst.age",
+        }
+    }
+
     /// What is stored, in every version of the form.
     #[must_use]
     pub fn stored(&self) -> Packed {

@@ -29,7 +29,7 @@ mod user;
 pub use achievement::{AchievementCategory, AchievementDefinition, AchievementId, AchievementRule, UserAchievement};
 pub use adoption::{AdoptionReport, BackupNotes, OddRow, OriginalBackup, OriginalExport, ServerClock};
 pub use backup::{
-    BackupId, BackupInfo, BackupKind, BackupManifest, Compression, Drill, Encryption, LedgerHead, Packed,
+    BackupId, BackupInfo, BackupKind, BackupManifest, Compression, Drill, DumpOrigin, Encryption, LedgerHead, Packed,
     RetentionPolicy, RowCounts, Verification,
 };
 pub use calendar::{Calendar, TimeZone, Weekday};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use trivia_domain::model::{BackupId, BackupInfo, BackupKind, BackupManifest, Drill, Packed};
+use trivia_domain::model::{BackupId, BackupInfo, BackupKind, BackupManifest, Drill};
 use trivia_domain::ports::{ByteStore, Progress};
 use trivia_domain::{StoreError, StoreResult};
 
@@ -18,6 +18,8 @@ use super::files::sha256;
 
 /// Version of the form of a manifest; the earlier ones are read as well.
 pub(super) const FORMAT: u32 = 3;
+/// The one of dumps, which programs that know no dumps do not read.
+pub(super) const FORMAT_OF_DUMPS: u32 = 4;
 /// The first version that says what is stored.
 const PACKED_FORMAT: u32 = 3;
 const PREFIX: &str = "trivia_";
@@ -25,7 +27,7 @@ const CHECKSUMS: &str = "sha256";
 const MANIFEST: &str = "json";
 const DRILL: &str = "drill";
 /// Every way in which the name of a copy can end.
-const COPIES: [&str; 4] = ["db", "db.zst", "db.age", "db.zst.age"];
+const COPIES: [&str; 8] = ["db", "db.zst", "db.age", "db.zst.age", "dump", "dump.zst", "dump.age", "dump.zst.age"];
 /// Longest manifest that is read.
 const MANIFEST_LIMIT: u64 = 1 << 20;
 /// Longest file of checksums that is read.
@@ -73,8 +75,8 @@ impl Catalog {
     ) -> StoreResult<()> {
         let json =
             serde_json::to_vec_pretty(manifest).map_err(|error| StoreError::backend("writing a manifest", error))?;
-        let (stored, id) = (manifest.stored(), &manifest.id);
-        let [first, copy, last] = [object(id, CHECKSUMS), copy_of(id, &stored), object(id, MANIFEST)];
+        let id = &manifest.id;
+        let [first, copy, last] = [object(id, CHECKSUMS), copy_of(manifest), object(id, MANIFEST)];
         let mut ours = Vec::new();
         let published = async {
             for name in [&first, &copy, &last] {
@@ -157,7 +159,7 @@ impl Catalog {
     async fn info_among(&self, id: &BackupId, objects: &BTreeMap<String, u64>) -> StoreResult<BackupInfo> {
         let (manifest, json) = self.manifest(id).await?;
         let stored = manifest.stored();
-        let name = object(id, stored.extension());
+        let name = copy_of(&manifest);
         let whole = objects.get(&name) == Some(&stored.bytes);
         let verified = whole && self.checksum_problem(&manifest, &json).await?.is_none();
         let drill = if objects.contains_key(&object(id, DRILL)) { self.last_drill(id).await? } else { None };
@@ -189,13 +191,15 @@ impl Catalog {
         let corrupt = |reason: String| StoreError::Corrupt { what: self.store.place(&name), reason };
         let manifest: BackupManifest =
             serde_json::from_slice(&json).map_err(|error| corrupt(format!("it is no manifest: {error}")))?;
-        if !(1..=FORMAT).contains(&manifest.format) {
-            return Err(corrupt(format!("it has format {}, this program reads {FORMAT}", manifest.format)));
+        if !(1..=FORMAT_OF_DUMPS).contains(&manifest.format) {
+            return Err(corrupt(format!("it has format {}, this program reads {FORMAT_OF_DUMPS}", manifest.format)));
         }
         if manifest.id != *id || sequence_of(id.as_str()) != Some(manifest.sequence) {
             return Err(corrupt("it belongs to another backup".to_owned()));
         }
-        if manifest.packed.is_some() != (manifest.format >= PACKED_FORMAT) {
+        let says_what = manifest.packed.is_some() == (manifest.format >= PACKED_FORMAT)
+            && manifest.dump.is_some() == (manifest.format == FORMAT_OF_DUMPS);
+        if !says_what {
             return Err(corrupt("it does not say what is stored".to_owned()));
         }
         let stored = manifest.stored();
@@ -246,8 +250,8 @@ pub(super) fn object(id: &BackupId, extension: &str) -> String {
 }
 
 /// The name of the copy of a backup.
-pub(super) fn copy_of(id: &BackupId, stored: &Packed) -> String {
-    object(id, stored.extension())
+pub(super) fn copy_of(manifest: &BackupManifest) -> String {
+    object(&manifest.id, manifest.extension())
 }
 
 /// The name of a backup.
@@ -274,6 +278,6 @@ pub(super) fn plausible(digits: &str) -> Option<u64> {
 
 /// What `sha256sum -c` reads.
 fn checksums(manifest: &BackupManifest, json: &[u8]) -> String {
-    let (id, stored) = (&manifest.id, manifest.stored());
-    format!("{}  {}\n{}  {}\n", stored.sha256, copy_of(id, &stored), sha256(json), object(id, MANIFEST))
+    let (copy, last) = (copy_of(manifest), object(&manifest.id, MANIFEST));
+    format!("{}  {copy}\n{}  {last}\n", manifest.stored().sha256, sha256(json))
 }

@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use sea_orm::sqlx::{self, AssertSqlSafe};
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
 use sha2::{Digest, Sha256};
-use trivia_domain::model::{LedgerHead, RowCounts};
+use trivia_domain::model::{BackupManifest, LedgerHead, RowCounts};
 use trivia_domain::{StoreError, StoreResult};
 
 use super::copy::{close, connect_whole, lines};
@@ -115,4 +115,35 @@ async fn names(connection: &DatabaseConnection, path: &Path, table: &str, which:
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// What is in a copy against what its manifest says.
+pub(super) fn differences(contents: Contents, manifest: &BackupManifest) -> Vec<String> {
+    let Contents { schema_version, rows, content, ledger, mut problems } = contents;
+    if schema_version != manifest.schema_version {
+        problems.push(format!("its schema is at {schema_version:?}, the manifest says {:?}", manifest.schema_version));
+    }
+    for (table, expected) in &manifest.rows {
+        match rows.get(table) {
+            None => problems.push(format!("table {table} is missing")),
+            Some(found) if found != expected => {
+                problems.push(format!("table {table} has {found} rows, the manifest says {expected}"));
+            }
+            Some(_) => {}
+        }
+    }
+    for (table, expected) in &manifest.content {
+        if content.get(table).is_some_and(|found| found != expected) {
+            problems.push(format!("table {table} has other rows than the manifest says"));
+        }
+    }
+    if let (Some(expected), Some(found)) = (manifest.ledger, ledger)
+        && expected != found
+    {
+        problems.push("the ledger ends elsewhere than the manifest says".to_owned());
+    }
+    for table in rows.keys().filter(|table| !manifest.rows.contains_key(*table)) {
+        problems.push(format!("table {table} is not in the manifest"));
+    }
+    problems
 }

@@ -19,14 +19,13 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use trivia_domain::model::{BackupId, BackupInfo, BackupKind, BackupManifest};
 use trivia_domain::ports::RestoreReport;
 use trivia_domain::{StoreError, StoreResult};
-use trivia_migration::{Migrator, MigratorTrait};
 
 use super::SqliteBackups;
 use super::catalog::copy_of;
 use super::copy::{close, connect_copy, connect_live};
 use super::files::{Scratch, blocking, corrupt, create_new, failed, measure, open_regular};
+use super::shelf::Opened;
 use super::swap::{Held, STAGED, claim, exchange, keep_owner, resolve, set_aside, settle};
-use super::verify::{Found, Opened};
 use crate::database::{Core, DatabaseOptions, DatabaseUrl, Pools};
 use crate::dialect;
 use crate::error::During;
@@ -34,7 +33,7 @@ use crate::repository::erasing::{self, Erasure};
 use crate::schema;
 
 /// The table of those who were erased.
-const ERASURES: &str = "erasures";
+pub(super) const ERASURES: &str = "erasures";
 /// How long operations under way may take to end before a restore gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -42,7 +41,7 @@ impl SqliteBackups {
     /// See [`BackupService::restore`](trivia_domain::ports::BackupService::restore).
     pub(super) async fn bring_back(&self, id: &BackupId) -> StoreResult<RestoreReport> {
         let _alone = self.gate.write().await;
-        let opened = self.restorable(id).await?;
+        let opened = self.shelf.restorable(self, id).await?;
         let path = self.source().to_owned();
         let live = blocking(move || resolve(&path)).await?;
         let staged = self.stage(opened, &live).await?;
@@ -51,28 +50,8 @@ impl SqliteBackups {
             None => self.swap(id, live, staged).await?,
         };
         tracing::info!(backup = %id, "backup restored");
-        let restored = self.catalog.info(id).await?;
+        let restored = self.shelf.catalog.info(id).await?;
         Ok(RestoreReport { restored, previous })
-    }
-
-    /// A backup that is whole and not newer than this program.
-    pub(super) async fn restorable(&self, id: &BackupId) -> StoreResult<Opened> {
-        let what = format!("backup {id}");
-        let opened = match self.inspect(id).await? {
-            Found::Good(opened) => *opened,
-            Found::Sealed { reason } => return Err(StoreError::NoKey { what, reason }),
-            Found::Bad(problems) => {
-                return Err(StoreError::Corrupt { what, reason: problems.into_iter().next().unwrap_or_default() });
-            }
-        };
-        let version = &opened.manifest.schema_version;
-        // the original system counted its versions; those are older than any of ours
-        let is_original = version.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_original && !Migrator::migrations().iter().any(|known| known.name() == version) {
-            let reason = format!("its schema has {version}, which this program does not know");
-            return Err(StoreError::Incompatible { what, reason });
-        }
-        Ok(opened)
     }
 
     /// A copy of the backup beside the database: on the same file system one rename makes it live.
@@ -109,10 +88,11 @@ impl SqliteBackups {
     /// The people who were erased before any of the backups was made.
     pub(super) async fn erased_by_backups(&self) -> StoreResult<Vec<Erasure>> {
         let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
-        for backup in self.catalog.list().await? {
+        for backup in self.shelf.catalog.list().await? {
             let manifest = backup.manifest;
             // equal rows need not be read twice: getting a backup may be costly
-            if manifest.rows.get(ERASURES) == Some(&0)
+            if manifest.dump.is_some()
+                || manifest.rows.get(ERASURES) == Some(&0)
                 || manifest.content.get(ERASURES).is_some_and(|digest| !seen.insert(digest.clone()))
             {
                 continue;
@@ -128,10 +108,10 @@ impl SqliteBackups {
 
     /// The people who were erased before a backup was made.
     async fn erasures_of(&self, manifest: BackupManifest) -> StoreResult<Vec<Erasure>> {
-        let stored = manifest.stored();
-        let in_place = self.catalog.store().file(&copy_of(&manifest.id, &stored)).filter(|_| stored.is_plain());
+        let is_plain = manifest.stored().is_plain();
+        let in_place = self.shelf.catalog.store().file(&copy_of(&manifest)).filter(|_| is_plain);
         let Some(file) = in_place else {
-            let opened = self.open(manifest).await?;
+            let opened = self.shelf.open(manifest).await?;
             return erasures_in(connect_copy(&opened.file).await).await;
         };
         erasures_in(connect_copy(&file).await).await
@@ -242,7 +222,7 @@ impl SqliteBackups {
     }
 
     pub(super) fn stamp(&self) -> String {
-        self.clock.now().format("%Y%m%dt%H%M%Sz").to_string()
+        self.shelf.clock.now().format("%Y%m%dt%H%M%Sz").to_string()
     }
 }
 

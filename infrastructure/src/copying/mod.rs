@@ -30,7 +30,7 @@ pub use self::report::{Content, CopiedTable, CopyReport};
 use self::row::Row;
 use self::rows::Rows;
 use self::tables::{Change, Table};
-use self::target::{BATCH, Found, Reading, Target, find, keep_alive};
+use self::target::{BATCH, Found, Reading, Target, find};
 use crate::backup::{Shown, Silent};
 use crate::database::{DatabaseOptions, connect_existing};
 use crate::dialect;
@@ -60,7 +60,7 @@ impl Source {
         let connection = connect_existing(options).await?;
         let moment = connection.begin_with_options(dialect::reading(connection.get_database_backend())).await;
         let moment = moment.during("reading the source")?;
-        keep_alive(&moment).await?;
+        dialect::stay(&moment).await?;
         Ok(Self { name: options.url.name(), connection, moment })
     }
 
@@ -125,7 +125,7 @@ impl GameCopy {
             let connection = connect_existing(&self.to).await?;
             let moment = dialect::reading(connection.get_database_backend());
             let moment = connection.begin_with_options(moment).await.during("reading the target")?;
-            keep_alive(&moment).await?;
+            dialect::stay(&moment).await?;
             let reading = Reading::Transaction(moment);
             let plans = self.compare(&source, Some(&reading)).await;
             drop(reading);

@@ -124,7 +124,7 @@ impl<'a> Target<'a> {
         let Some(reader) = &self.reader else { return Ok(Reading::Connection(&self.writer)) };
         let moment = dialect::reading(reader.get_database_backend());
         let transaction = reader.begin_with_options(moment).await.during("reading the target")?;
-        keep_alive(&transaction).await?;
+        dialect::stay(&transaction).await?;
         Ok(Reading::Transaction(transaction))
     }
 
@@ -198,13 +198,4 @@ impl<'a> Target<'a> {
             Err(error) => Err(translated(error, &self.options.url).await),
         }
     }
-}
-
-/// Lets a transaction of a server stay open while nothing is asked in it.
-pub(super) async fn keep_alive(transaction: &DatabaseTransaction) -> StoreResult<()> {
-    if transaction.get_database_backend() == DbBackend::Sqlite {
-        return Ok(());
-    }
-    let patience = "SET LOCAL idle_in_transaction_session_timeout = 0";
-    transaction.execute_unprepared(patience).await.during("beginning to read").map(drop)
 }

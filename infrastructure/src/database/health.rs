@@ -211,9 +211,6 @@ async fn integrity(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> 
 }
 
 async fn backups(core: &Core, now: DateTime<Utc>) -> StoreResult<HealthCheck> {
-    if core.is_shared() {
-        return Ok(well("backups", "the server is backed up by its own tools"));
-    }
     if core.options.backups.is_none() {
         return Ok(finding("backups", HealthStatus::Warning, "no directory is configured", "set a backup directory"));
     }
@@ -260,8 +257,9 @@ async fn questions(core: &Core) -> StoreResult<HealthCheck> {
 
 /// One check for each task that fails or is late; one for all when there is none.
 async fn task_checks(core: &Core, now: DateTime<Utc>) -> StoreResult<Vec<HealthCheck>> {
-    let records = tasks::load(&*core.reader().await?).await?;
-    let server = holder(&core.options.url);
+    let reader = core.reader().await?;
+    let records = tasks::load(&*reader).await?;
+    let server = holder(&core.options.url, &*reader).await?;
     let checks: Vec<_> = records.iter().filter_map(|record| task_check(record, server.as_ref(), now)).collect();
     if !checks.is_empty() {
         return Ok(checks);

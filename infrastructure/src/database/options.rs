@@ -55,6 +55,34 @@ impl DatabaseUrl {
         }
     }
 
+    /// Name of the database of a server; `None` for a file.
+    #[must_use]
+    pub fn database(&self) -> Option<String> {
+        match &self.0 {
+            Place::File(_) => None,
+            #[cfg(feature = "postgres")]
+            Place::Server(server) => Some(server.database()),
+        }
+    }
+
+    /// Another database of the same server; a file stays what it is.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn with_database(&self, name: &str) -> Self {
+        match &self.0 {
+            Place::File(_) => self.clone(),
+            Place::Server(server) => Self(Place::Server(server.with_database(name))),
+        }
+    }
+
+    /// The variables that lead the programs of PostgreSQL to a database on a server.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn environment(&self) -> StoreResult<Vec<(&'static str, String)>> {
+        match &self.0 {
+            Place::File(_) => Ok(Vec::new()),
+            Place::Server(server) => server.environment(),
+        }
+    }
+
     /// What messages call the database: the file, or the URL without password.
     pub(crate) fn name(&self) -> String {
         match &self.0 {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
@@ -43,6 +44,8 @@ const OLDEST: i32 = 140_000;
 pub(super) struct Server {
     /// A URL for each host, in the order of the list.
     urls: Vec<String>,
+    /// Another database of the server than the URL names.
+    database: Option<String>,
 }
 
 /// A host of a server.
@@ -56,11 +59,73 @@ pub(super) struct Host {
 impl Server {
     /// The hosts, in the order of the list.
     pub(super) fn hosts(&self) -> StoreResult<Vec<Host>> {
-        let host = |url: &String| {
-            let options = options(url).map_err(|_| StoreError::invalid("database URL", "it cannot be read"))?;
-            Ok(Host { name: place(&options), options })
+        let hosts: Result<Vec<_>, _> = self.urls.iter().map(|url| self.options(url)).collect();
+        let hosts = hosts.map_err(|_| StoreError::invalid("database URL", "it cannot be read"))?;
+        Ok(hosts.into_iter().map(|options| Host { name: place(&options), options }).collect())
+    }
+
+    /// What the driver makes of the URL of one host.
+    fn options(&self, url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+        let options = options(url)?;
+        Ok(self.database.iter().fold(options, |options, name| options.database(name)))
+    }
+
+    /// Another database of the same server.
+    pub(super) fn with_database(&self, name: &str) -> Self {
+        Self { database: Some(name.to_owned()), ..self.clone() }
+    }
+
+    /// Name of the database.
+    pub(super) fn database(&self) -> String {
+        let first = self.urls.first().and_then(|url| self.options(url).ok());
+        first.and_then(|options| options.get_database().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// The variables that lead the programs of PostgreSQL to this database: a command line is seen by everybody.
+    pub(super) fn environment(&self) -> StoreResult<Vec<(&'static str, String)>> {
+        let hosts = self.hosts()?;
+        let (Some(Host { options, .. }), Some(url)) = (hosts.first(), self.urls.first()) else {
+            return Err(StoreError::invalid("database URL", "it names no host"));
         };
-        self.urls.iter().map(host).collect()
+        let host = |options: &PgConnectOptions| match options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => options.get_host().trim_matches(['[', ']']).to_owned(),
+        };
+        let list = |of: &dyn Fn(&PgConnectOptions) -> String| {
+            hosts.iter().map(|host| of(&host.options)).collect::<Vec<_>>().join(",")
+        };
+        let mode = match options.get_ssl_mode() {
+            PgSslMode::Disable => "disable",
+            PgSslMode::Allow => "allow",
+            PgSslMode::Prefer => "prefer",
+            PgSslMode::Require => "require",
+            PgSslMode::VerifyCa => "verify-ca",
+            PgSslMode::VerifyFull => "verify-full",
+        };
+        let mut variables = vec![
+            ("PGHOST", list(&host)),
+            ("PGPORT", list(&|options| options.get_port().to_string())),
+            ("PGTARGETSESSIONATTRS", "read-write".to_owned()),
+            ("PGUSER", options.get_username().to_owned()),
+            ("PGDATABASE", self.database()),
+            ("PGSSLMODE", mode.to_owned()),
+            ("PGAPPNAME", options.get_application_name().unwrap_or_default().to_owned()),
+        ];
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (address, parameters) = url.split_once('?').unwrap_or((url, ""));
+        let authority = address.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+        let password = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
+        variables.extend(password.map(|(_, password)| ("PGPASSWORD", decoded(password))));
+        for (name, value) in parameters.split('&').filter_map(|part| part.split_once('=')) {
+            let variable = match name {
+                "sslcert" => "PGSSLCERT",
+                "sslkey" => "PGSSLKEY",
+                "sslrootcert" => "PGSSLROOTCERT",
+                _ => continue,
+            };
+            variables.push((variable, decoded(value)));
+        }
+        Ok(variables)
     }
 }
 
@@ -135,7 +200,7 @@ impl FromStr for Server {
     /// The errors repeat nothing of the URL but names of parameters: it may hold a password.
     fn from_str(url: &str) -> StoreResult<Self> {
         let invalid = |reason: String| StoreError::invalid("database URL", reason);
-        let server = Self { urls: split(url).map_err(invalid)? };
+        let server = Self { urls: split(url).map_err(invalid)?, database: None };
         for url in &server.urls {
             let options = options(url);
             let options =
@@ -150,7 +215,7 @@ impl FromStr for Server {
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let options: Vec<_> = self.urls.iter().filter_map(|url| options(url).ok()).collect();
+        let options: Vec<_> = self.urls.iter().filter_map(|url| self.options(url).ok()).collect();
         let Some(first) = options.first() else { return f.write_str("postgres://") };
         let (user, database) = (first.get_username(), first.get_database().unwrap_or_default());
         if first.get_socket().is_none() {
@@ -242,6 +307,27 @@ mod tests {
             let error = url.parse::<Server>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
         }
+    }
+
+    #[test]
+    fn other_programs_are_led_to_the_same_database() {
+        let url = "postgres://trivia:p%40ss%2Fword@[::1]:6000/game?sslmode=verify-ca&sslrootcert=%2Fca.pem";
+        let server: Server = url.parse().unwrap();
+        let variables = server.with_database("other").environment().unwrap();
+        let value = |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+        let expected = [
+            ("PGHOST", "::1"),
+            ("PGPORT", "6000"),
+            ("PGUSER", "trivia"),
+            ("PGPASSWORD", "p@ss/word"),
+            ("PGDATABASE", "other"),
+            ("PGSSLMODE", "verify-ca"),
+            ("PGSSLROOTCERT", "/ca.pem"),
+        ];
+        for (name, expected) in expected {
+            assert_eq!(value(name), Some(expected), "{name}");
+        }
+        assert_eq!(server.database(), "game");
     }
 
     #[test]

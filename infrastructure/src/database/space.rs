@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use sea_orm::ConnectionTrait;
 use trivia_domain::StoreResult;
 use trivia_domain::ports::{Compaction, HealthCheck, HealthStatus};
 
+use super::connect::connect_existing;
 use super::core::Core;
 use super::engine::Engine;
 use super::health::{finding, well};
 use super::shortage::free;
+use crate::dialect::tables;
+use crate::error::{During, translate};
 
 const MIB: u64 = 1 << 20;
 /// With less than that, writes may fail at any moment.
@@ -21,15 +25,36 @@ const UNUSED: u64 = 16 * MIB;
 /// See [`MaintenancePort::compact`](trivia_domain::ports::MaintenancePort::compact).
 pub(super) async fn compact(core: &Arc<Core>) -> StoreResult<Compaction> {
     let bytes_before = Engine::read(&*core.reader().await?).await?.bytes;
-    core.scrub().await?;
+    if core.is_shared() {
+        rewrite_tables(core).await?;
+    } else {
+        core.scrub().await?;
+    }
     let bytes_after = Engine::read(&*core.reader().await?).await?.bytes;
     Ok(Compaction { bytes_before, bytes_after })
+}
+
+/// Writes each table of a server anew. Whoever uses one meanwhile waits.
+async fn rewrite_tables(core: &Core) -> StoreResult<()> {
+    // such a statement may take longer than those of the game
+    let connection = connect_existing(&core.options).await?;
+    let rewritten = async {
+        for table in tables(&connection).await? {
+            let vacuum = format!("VACUUM (FULL, ANALYZE) \"{}\"", table.replace('"', "\"\""));
+            let vacuumed = connection.execute_unprepared(&vacuum).await;
+            vacuumed.map_err(|error| translate(error, &core.name()))?;
+        }
+        Ok(())
+    };
+    let rewritten = rewritten.await;
+    connection.close().await.during("compacting")?;
+    rewritten
 }
 
 /// Whether there is enough space for what comes, where the database and where the backups are.
 pub(super) async fn check(core: &Core) -> StoreResult<HealthCheck> {
     if core.is_shared() {
-        return Ok(well("space", "the server looks after its own"));
+        return Ok(well("space", "the server's own tools look after its disk"));
     }
     let Engine { bytes: whole, unused, .. } = Engine::read(&*core.reader().await?).await?;
     let places = [core.options.url.path().parent(), core.options.backups.as_ref().map(|backups| backups.dir.as_path())];

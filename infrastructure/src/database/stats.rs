@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::line::Reader;
 use super::projector::settle;
 use super::scope::unless_lost;
-use crate::backup::SqliteBackups;
+use crate::backup::Shelf;
 use crate::dialect::tables;
 use crate::entity::{maintenance_runs, question_groups};
 use crate::error::During;
@@ -114,9 +114,8 @@ pub(super) async fn last_run(
 
 /// When the newest verified backup was made.
 pub(super) async fn last_backup(core: &Core) -> StoreResult<Option<chrono::DateTime<chrono::Utc>>> {
-    // a server is backed up by its own tools
-    let Some(backups) = core.options.backups.as_ref().filter(|_| !core.is_shared()) else { return Ok(None) };
-    let backups = SqliteBackups::new(core.options.clone(), backups.clone(), core.clock.clone());
+    let Some(backups) = core.options.backups.clone() else { return Ok(None) };
+    let backups = Shelf::new(backups, Arc::clone(&core.clock));
     // whoever asks for figures or for health cannot wait for a server that does not answer
     let newest = tokio::time::timeout(PATIENCE, backups.newest_verified()).await;
     let newest = newest.unwrap_or_else(|_| {

@@ -1,6 +1,8 @@
 //! Does what has to be done regularly: see [`Task`].
 
 mod lock;
+#[cfg(feature = "postgres")]
+mod server_lock;
 
 use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -280,8 +282,9 @@ impl Scheduler {
         for (at, backup) in backups.list().await?.into_iter().enumerate() {
             let id = &backup.manifest.id;
             let looked = match if at == 0 { backups.drill(id).await } else { backups.verify(id).await } {
-                // a machine that makes backups need not have the key that opens them
-                Err(StoreError::NoKey { .. }) => backups.verify(id).await,
+                // a machine that makes backups need not have the key that opens them, and a place may have those of another
+                // engine
+                Err(StoreError::NoKey { .. } | StoreError::Incompatible { .. }) => backups.verify(id).await,
                 looked => looked,
             };
             match looked {

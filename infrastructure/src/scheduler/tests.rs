@@ -178,6 +178,7 @@ fn backup(kind: BackupKind) -> BackupInfo {
         created_at: at(NOON),
         tool: String::new(),
         schema_version: String::new(),
+        dump: None,
         bytes: 0,
         sha256: String::new(),
         rows: BTreeMap::new(),

@@ -22,6 +22,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandResult {
+    app.require_file("`export original`", "copy the database into a file first, and name that with --database-url")?;
     let export = app.adoption().release(&args.file, args.clock.server(), args.force).await;
     let export = export.map_err(|error| match error {
         StoreError::Conflict { entity: "file", .. } => {

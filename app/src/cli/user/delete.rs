@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use trivia_domain::StoreError;
 use trivia_domain::model::{BackupId, BackupInfo, BackupKind, UserId};
-use trivia_domain::ports::{BackupService, Store};
+use trivia_domain::ports::Store;
 
 use crate::cli::{CommandResult, Verdict};
 use crate::error::Failure;
@@ -22,7 +22,7 @@ pub(in crate::cli) struct Args {
     yes: bool,
     /// Make no backup first: it would hold what is deleted
     #[arg(long)]
-    pub(super) no_backup: bool,
+    no_backup: bool,
 }
 
 #[derive(Default, Serialize)]
@@ -56,7 +56,7 @@ pub(super) async fn run(app: &App, args: &Args, output: &mut Output) -> CommandR
     for id in &report.missing {
         writeln!(output, "There is no player {id}.")?;
     }
-    if !report.deleted.is_empty() && app.is_file() {
+    if !report.deleted.is_empty() {
         report.backups = app.backups().list().await?.into_iter().map(|info| info.manifest.id).collect();
         tell_backups(app, &report, output)?;
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use trivia_domain::model::{BackupInfo, BackupKind, UserId, UserProfile};
-use trivia_domain::ports::{BackupService, Store};
+use trivia_domain::ports::Store;
 
 use crate::cli::{CommandResult, Verdict};
 use crate::error::Failure;

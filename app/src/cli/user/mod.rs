@@ -21,17 +21,6 @@ pub(super) enum Command {
     TimeZone(time_zone::Args),
 }
 
-impl Command {
-    /// Whether it makes a backup first.
-    pub(super) const fn needs_backup(&self) -> bool {
-        match self {
-            Self::Merge(_) => true,
-            Self::Delete(args) => !args.no_backup,
-            Self::Show(_) | Self::TimeZone(_) => false,
-        }
-    }
-}
-
 pub(super) async fn run(app: &App, command: &Command, output: &mut Output) -> CommandResult {
     match command {
         Command::Show(args) => show::run(app, args, output).await,

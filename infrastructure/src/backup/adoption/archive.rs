@@ -81,7 +81,7 @@ impl SqliteAdoption {
     }
 
     async fn rows(&self, path: &Path) -> StoreResult<RowCounts> {
-        let staging = self.backups.staging.clone();
+        let staging = self.backups.shelf.staging.clone();
         let scratch = blocking(move || staging.drill_place()).await?;
         let source = Source::take(path, scratch.file("files"), &scratch).await?;
         let rows = source.rows.clone();

@@ -103,7 +103,7 @@ impl SqliteAdoption {
             Ok((live, staged))
         })
         .await?;
-        let root = self.backups.staging.path().join(ORIGINALS);
+        let root = self.backups.shelf.staging.path().join(ORIGINALS);
         let source = Source::take(&live, root, &staged).await?;
         let mut report = self.make(&source, &staged, server).await?;
         let stamp = self.backups.stamp();
@@ -180,7 +180,7 @@ impl SqliteAdoption {
     /// Opens the result as a program would: nothing may be wrong with it.
     async fn prove(&self, copy: &Path, to_retire: &[i64]) -> StoreResult<()> {
         let random = Arc::new(SystemRandom);
-        let database = Database::open(self.options(copy), Arc::clone(&self.backups.clock), random).await?;
+        let database = Database::open(self.options(copy), Arc::clone(&self.backups.shelf.clock), random).await?;
         let proved = async {
             for id in to_retire {
                 match database.questions().retire(QuestionId::new(*id)?).await {

@@ -92,7 +92,7 @@ impl SqliteRecovery {
     }
 
     async fn climb(&self, dry_run: bool) -> StoreResult<RecoveryReport> {
-        let (path, backups) = (self.backups.source().to_owned(), self.backups.staging.path().to_owned());
+        let (path, backups) = (self.backups.source().to_owned(), self.backups.shelf.staging.path().to_owned());
         let (live, frozen, staged) = blocking(move || {
             let live = resolve(&path)?;
             if !dry_run {
@@ -167,7 +167,7 @@ impl SqliteRecovery {
     }
 
     async fn open(&self, path: &Path) -> StoreResult<Database> {
-        Database::open(self.options(path), Arc::clone(&self.backups.clock), Arc::new(SystemRandom)).await
+        Database::open(self.options(path), Arc::clone(&self.backups.shelf.clock), Arc::new(SystemRandom)).await
     }
 
     /// What SQLite says of a copy that is ours alone: whatever it says of the content is damage, and whatever it
@@ -330,9 +330,9 @@ impl SqliteRecovery {
 
     /// The newest backup that is whole, in the newest schema; an empty database when there is none.
     async fn base(&self, copy: &Path) -> StoreResult<Option<BackupId>> {
-        for backup in self.backups.catalog.list().await? {
+        for backup in self.backups.shelf.catalog.list().await? {
             let id = backup.manifest.id;
-            let opened = match self.backups.restorable(&id).await {
+            let opened = match self.backups.shelf.restorable(&self.backups, &id).await {
                 // what the original wrote has other tables
                 Ok(opened) if !opened.manifest.schema_version.bytes().all(|byte| byte.is_ascii_digit()) => opened,
                 Ok(_) => continue,
@@ -393,7 +393,7 @@ impl SqliteRecovery {
             let shape = shapes.iter().find(|shape| shape.name() == name);
             shape.ok_or_else(|| StoreError::backend(ACTION, format!("the schema has no table {name}")))
         };
-        let now = self.backups.clock.now();
+        let now = self.backups.shelf.clock.now();
         target.follow_merges(shape("merges")?, shape("ledger")?).await?;
         for name in MERGED {
             let shape = shape(name)?;
