@@ -81,12 +81,13 @@ pub(crate) async fn lock_gate(connection: &impl ConnectionTrait) -> StoreResult<
     lock(connection, "SELECT pg_advisory_lock($1)", GATE.into()).await
 }
 
-/// Keeps others from changing the schema of a server, until the connection is closed; `false` when somebody does that.
+/// Keeps others from changing the schema of a server, until the connection is closed; `false` when somebody does that,
+/// and goes on with it. Whoever was killed may hold the lock until the server notices.
 pub(crate) async fn lock_schema(connection: &impl ConnectionTrait) -> StoreResult<bool> {
-    let take = "SELECT pg_try_advisory_lock($1) AS taken";
-    let take = Statement::from_sql_and_values(connection.get_database_backend(), take, [SCHEMA.into()]);
-    let row = connection.query_one_raw(take).await.during("taking a lock")?;
-    row.map_or(Ok(false), |row| row.try_get("", "taken")).during("taking a lock")
+    match lock(connection, "SELECT pg_advisory_lock($1)", SCHEMA.into()).await {
+        Err(StoreError::Busy { .. }) => Ok(false),
+        taken => taken.map(|()| true),
+    }
 }
 
 /// Makes this transaction the one scheduler of a server's database, under a name that others see; `false` when there is

@@ -1,5 +1,5 @@
-//! A game moves between engines, in either direction: nothing is lost on the way, whatever interrupts it, and nothing of
-//! anybody else is overwritten.
+//! A game moves between engines, in either direction: nothing is lost on the way, whatever interrupts it, and nothing
+//! of anybody else is overwritten.
 
 #[path = "cli/bench.rs"]
 #[expect(dead_code, reason = "the tests of the command line use the rest of it")]
@@ -313,6 +313,31 @@ async fn the_same_engine_is_no_exception() {
     copied(&one.options(), &other.options()).await;
     goes_on(other.options()).await;
     goes_on(to).await;
+}
+
+#[tokio::test]
+async fn a_server_that_sorts_by_a_language_is_no_exception() {
+    let Some(server) = Server::shared() else { return };
+    let files = Files::new();
+    let from = files.options("from.db");
+    schema::up(&from, None).await.unwrap();
+    play_everything(from.clone()).await;
+    let scratch = server.empty_database().await;
+    let (db, url) = (scratch.connect().await, scratch.url());
+    let name = url.split(['/', '?']).find(|part| part.starts_with("test_")).unwrap();
+    let create =
+        format!("CREATE DATABASE {name}_sorted TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'");
+    if let Err(error) = db.execute_unprepared(&create).await {
+        eprintln!("SKIPPED: this server knows no languages: {error}");
+        return;
+    }
+    let sorted =
+        DatabaseOptions { url: url.replace(name, &format!("{name}_sorted")).parse().unwrap(), ..scratch.options() };
+    copied(&from, &sorted).await;
+    for table in copied(&from, &sorted).await.tables {
+        assert_eq!((table.copied, table.removed, table.skipped), (0, 0, table.source.rows), "{}", table.table);
+    }
+    db.execute_unprepared(&format!("DROP DATABASE {name}_sorted WITH (FORCE)")).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -77,8 +77,8 @@ impl Lineage {
         let more = if self.strangers.len() > NAMED { ", and more" } else { "" };
         let named: Vec<_> = self.strangers.into_iter().take(NAMED).collect();
         let reason = format!(
-            "{target} has what the source has not: {}{more}; only an empty database, or an earlier copy of the same game \
-             that nobody has played on, is copied into",
+            "{target} has what the source has not: {}{more}; only an empty database, or an earlier copy of the \
+             same game that nobody has played on, is copied into",
             named.join(", ")
         );
         Err(StoreError::invalid("target", reason))

@@ -128,7 +128,7 @@ impl GameCopy {
             dialect::stay(&moment).await?;
             let reading = Reading::Transaction(moment);
             let plans = self.compare(&source, Some(&reading)).await;
-            drop(reading);
+            reading.end().await?;
             connection.close().await.during("closing a connection")?;
             plans?
         } else {
@@ -168,7 +168,7 @@ impl GameCopy {
     async fn copy(&self, source: &Source, target: &Target<'_>, found: Found) -> StoreResult<CopyReport> {
         let reading = target.read().await?;
         let mut plans = self.compare(source, Some(&reading)).await?;
-        drop(reading);
+        reading.end().await?;
         let is_written = plans.iter().any(|plan| plan.clears() || plan.fills());
         if is_written {
             target.mark().await?;
@@ -256,6 +256,8 @@ impl GameCopy {
                 target.put(table, mem::take(&mut aside)).await?;
             }
         }
+        drop(comparison);
+        reading.end().await?;
         target.remove(table, &gone).await?;
         target.put(table, aside).await
     }
@@ -282,8 +284,10 @@ impl GameCopy {
                     self.progress.at(Phase::Copy, done + comparison.bytes(), Some(total));
                 }
             }
-            target.put(table, batch).await?;
             done += comparison.bytes();
+            drop(comparison);
+            reading.end().await?;
+            target.put(table, batch).await?;
             self.progress.at(Phase::Copy, done, Some(total));
         }
         Ok(())
@@ -303,7 +307,7 @@ impl GameCopy {
             plan.report.target = rows.content();
             plan.report.equal = plan.report.source == plan.report.target;
         }
-        Ok(())
+        reading.end().await
     }
 
     fn report(&self, plans: Vec<Plan>, dry_run: bool, found: Found, caught_up: u64) -> CopyReport {

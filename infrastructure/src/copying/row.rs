@@ -160,3 +160,58 @@ fn sized(form: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
 fn length(length: usize) -> [u8; 8] {
     (length as u64).to_be_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn form(value: impl Into<Value>) -> Vec<u8> {
+        Row::new(vec![value.into()], &[]).unwrap().form
+    }
+
+    #[test]
+    fn json_is_the_same_however_an_engine_writes_it() {
+        for (one, other) in [
+            (r#"{"b": 1, "a": [1e18, 0.50, 1.0]}"#, r#"{"a":[1000000000000000000,0.5,1],"b":1}"#),
+            ("1e20", "100000000000000000000"),
+            ("-0.0", "0"),
+            (r#""\u00e9""#, "\"é\""),
+        ] {
+            let read = |text: &str| serde_json::from_str::<Json>(text).unwrap();
+            assert_eq!(form(read(one)), form(read(other)), "{one}");
+        }
+    }
+
+    #[test]
+    fn rows_that_differ_have_other_forms() {
+        let forms = [
+            form(Value::Json(None)),
+            form(json!(null)),
+            form(json!([])),
+            form(json!([null])),
+            form(json!({})),
+            form(json!("")),
+            form(json!(0)),
+            form(json!(0.5)),
+            form(json!(false)),
+            form(json!(["a", "b"])),
+            form(json!(["ab"])),
+            form(json!([["a"], "b"])),
+            form(json!({ "a": "b" })),
+        ];
+        for (at, one) in forms.iter().enumerate() {
+            assert!(!forms[..at].contains(one), "{at}");
+        }
+        let two = |one: &str, other: &str| Row::new(vec![one.into(), other.into()], &[]).unwrap().form;
+        assert_ne!(two("a", "bc"), two("ab", "c"));
+    }
+
+    #[test]
+    fn instants_are_compared_as_far_as_both_engines_keep_them() {
+        let at = |nanoseconds: u32| form(DateTime::from_timestamp(-1, nanoseconds).unwrap());
+        assert_eq!(at(1_000), at(1_999));
+        assert_ne!(at(1_000), at(2_000));
+    }
+}

@@ -93,6 +93,14 @@ impl Reading<'_> {
             Self::Transaction(transaction) => DatabaseExecutor::Transaction(transaction),
         }
     }
+
+    /// Gives the connection back; one that is only dropped comes back some time later.
+    pub(super) async fn end(self) -> StoreResult<()> {
+        match self {
+            Self::Connection(_) => Ok(()),
+            Self::Transaction(transaction) => transaction.rollback().await.during("reading the target"),
+        }
+    }
 }
 
 impl<'a> Target<'a> {
