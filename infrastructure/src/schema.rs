@@ -110,7 +110,7 @@ pub(crate) async fn require_current(options: &DatabaseOptions) -> StoreResult<()
     }
     let reason = match status.applied.last() {
         Some(version) => format!("its schema is at {version}, {} behind this program", status.pending.len()),
-        None => "it has no schema yet".to_owned(),
+        None => "it has no schema yet, `trivia-db init` makes one".to_owned(),
     };
     Err(StoreError::Incompatible { what: name(options), reason })
 }

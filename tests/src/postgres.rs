@@ -51,6 +51,12 @@ impl Server {
         required(SHARED.get_or_init(|| programs().map(Self::start)).as_ref())
     }
 
+    /// The same, where tests want one.
+    #[must_use]
+    pub fn shared_if(wanted: bool) -> Option<&'static Self> {
+        if wanted { Self::shared() } else { None }
+    }
+
     fn start(bin: PathBuf) -> Self {
         // not one that removes itself: the script does, also when this process is killed
         let dir = tempfile::Builder::new().prefix("trivia-postgres-").tempdir().unwrap().keep();
@@ -94,6 +100,19 @@ impl Server {
         let name = self.name();
         self.run(&format!("CREATE DATABASE {name}")).await;
         ScratchDatabase { server: self, name }
+    }
+
+    /// The same for a test that has no runtime, or is inside of one.
+    ///
+    /// # Panics
+    /// When the server gives none.
+    #[must_use]
+    pub fn empty_database_now(&'static self) -> ScratchDatabase {
+        let make = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(self.empty_database())
+        };
+        std::thread::spawn(make).join().unwrap()
     }
 
     /// A new database with the newest schema.

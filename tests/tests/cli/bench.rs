@@ -10,17 +10,23 @@ use assert_cmd::Command;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde_json::Value;
 use tempfile::TempDir;
+use trivia_infrastructure::{DatabaseOptions, DatabaseUrl};
 
-/// A working directory with a `data` folder that does not exist yet. Whatever a test does to the
-/// database there, in the end it is whole and every derived number follows from the ledger.
+/// Whether these tests run on a server: the target `cli_postgres` has most of those of `cli` once more.
+pub(crate) const ON_A_SERVER: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"cli_postgres");
+
+/// A working directory with a `data` folder that does not exist yet, or a database on a server that is empty. Whatever
+/// a test does to the database there, in the end it is whole and every derived number follows from the ledger.
 pub(crate) struct Bench {
     pub(crate) dir: TempDir,
     broken: Cell<bool>,
+    #[cfg(feature = "postgres")]
+    scratch: Option<trivia_tests::postgres::ScratchDatabase>,
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        if !std::thread::panicking() && !self.broken.get() && self.path("data/trivia.db").exists() {
+        if !std::thread::panicking() && !self.broken.get() && self.is_used() {
             for command in ["verify", "check"] {
                 self.run([command]).expect(0);
             }
@@ -31,7 +37,32 @@ impl Drop for Bench {
 impl Bench {
     /// Nothing yet.
     pub(crate) fn empty() -> Self {
-        Self { dir: TempDir::new().unwrap(), broken: Cell::new(false) }
+        Self {
+            dir: TempDir::new().unwrap(),
+            broken: Cell::new(false),
+            // without a server these tests are those of files once more
+            #[cfg(feature = "postgres")]
+            scratch: trivia_tests::postgres::Server::shared_if(ON_A_SERVER).map(|server| server.empty_database_now()),
+        }
+    }
+
+    /// Whether there is a database.
+    fn is_used(&self) -> bool {
+        if self.variables().is_empty() {
+            return self.path("data/trivia.db").exists();
+        }
+        let status = self.command(["migrate", "status", "--json"]).output().unwrap();
+        serde_json::from_slice(&status.stdout).is_ok_and(|status: Value| status["pending"] == Value::Array(Vec::new()))
+    }
+
+    /// Where the program finds a database that is no file.
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        #[cfg(feature = "postgres")]
+        if let Some(scratch) = &self.scratch {
+            // the server of the tests flushes nothing
+            return vec![("DATABASE_URL", scratch.url()), ("TRIVIA_DURABILITY", "normal".to_owned())];
+        }
+        Vec::new()
     }
 
     /// The test breaks the database on purpose and leaves it so.
@@ -60,8 +91,40 @@ impl Bench {
     /// The program, without settings from the environment of the test.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::from_std(program(self.dir.path()));
-        command.args(args);
+        command.args(args).envs(self.variables());
         command
+    }
+
+    /// The same as a command of the standard library.
+    pub(crate) fn program(&self) -> std::process::Command {
+        let mut command = program(self.dir.path());
+        command.envs(self.variables());
+        command
+    }
+
+    /// How another program opens the database.
+    pub(crate) fn options(&self) -> DatabaseOptions {
+        #[cfg(feature = "postgres")]
+        if let Some(scratch) = &self.scratch {
+            return scratch.options();
+        }
+        DatabaseOptions::new(DatabaseUrl::of_file(self.path("data/trivia.db")))
+    }
+
+    /// Another program that has the database open.
+    pub(crate) async fn connect(&self) -> DatabaseConnection {
+        #[cfg(feature = "postgres")]
+        if let Some(scratch) = &self.scratch {
+            return scratch.connect().await;
+        }
+        connect(&self.path("data/trivia.db")).await
+    }
+
+    /// Runs SQL on the database, which nobody may have open if it is a file.
+    pub(crate) async fn alter(&self, sql: &str) {
+        let connection = self.connect().await;
+        connection.execute_unprepared(sql).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ended {

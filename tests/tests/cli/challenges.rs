@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use trivia_domain::model::{ChallengeKind, ChannelId, IdempotencyKey, TimeLimit, UserId};
 use trivia_domain::ports::{AnswerSubmission, Clock, MaintenancePort, Repositories, StartChallenge};
-use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, SystemClock, SystemRandom};
+use trivia_infrastructure::{Database, SystemClock, SystemRandom};
 
 use crate::bench::{Bench, Ended, has_fields};
 
@@ -74,8 +74,7 @@ fn what_was_answered_of_a_week_is_not_asked_again() {
 #[tokio::test]
 async fn a_perfect_week_has_a_badge() {
     let bench = Bench::ready();
-    let options = DatabaseOptions::new(DatabaseUrl::of_file(bench.path("data/trivia.db")));
-    let database = Database::open(options, Arc::new(SystemClock), Arc::new(SystemRandom)).await.unwrap();
+    let database = Database::open(bench.options(), Arc::new(SystemClock), Arc::new(SystemRandom)).await.unwrap();
     let (host, channel_id) = (UserId::new(7).unwrap(), ChannelId::new(7).unwrap());
     database.users().get_or_create(host).await.unwrap();
     let request = StartChallenge { channel_id, host, kind: ChallengeKind::Weekly, time_limit: TimeLimit::default() };

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Ended, contents, has_fields, program};
+use crate::bench::{Bench, Ended, contents, has_fields};
 
 fn interrupt(child: &Child) {
     let status = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
@@ -54,7 +54,8 @@ fn a_simulation_needs_a_database_with_questions() {
 #[test]
 fn ctrl_c_leaves_nothing_half_done() {
     let bench = Bench::ready();
-    let mut child = program(bench.dir.path())
+    let mut child = bench
+        .program()
         .args(["simulate", "--answers", "100000000", "--ack-log", "acks"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -155,7 +156,7 @@ fn right_answers_count_and_wrong_ones_are_explained() {
     // the answers are learned from an export, so that all of them are right
     let questions = bench.json(["export", "questions"]);
     let game = ["play", "--questions", "6", "--seed", "9"];
-    let mut child = program(bench.dir.path()).args(game).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = bench.program().args(game).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();
@@ -208,7 +209,7 @@ fn the_end_of_the_input_ends_the_game_and_frees_the_channel() {
 #[test]
 fn ctrl_c_ends_a_game_in_good_order() {
     let bench = Bench::ready();
-    let mut child = program(bench.dir.path()).arg("play").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = bench.program().arg("play").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut shown = Vec::new();
     while !shown.ends_with(b"> ") {

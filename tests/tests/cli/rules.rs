@@ -6,15 +6,14 @@ use serde_json::{Value, json};
 use trivia_domain::memory::ManualClock;
 use trivia_domain::model::{IdempotencyKey, Points, UserId};
 use trivia_domain::ports::{AwardRequest, Clock, MaintenancePort, Repositories};
-use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, SystemRandom};
+use trivia_infrastructure::{Database, SystemRandom};
 
 use crate::bench::{Bench, Ended, has_fields};
 
 /// Gives points to players at an instant.
 async fn award(bench: &Bench, at: &str, players: &[(i64, u32)]) {
     let clock = Arc::new(ManualClock::new(at.parse().unwrap()));
-    let options = DatabaseOptions::new(DatabaseUrl::of_file(bench.path("data/trivia.db")));
-    let database = Database::open(options, clock.clone(), Arc::new(SystemRandom)).await.unwrap();
+    let database = Database::open(bench.options(), clock.clone(), Arc::new(SystemRandom)).await.unwrap();
     for (player, points) in players {
         let user_id = database.users().get_or_create(UserId::new(*player).unwrap()).await.unwrap().user_id;
         let key = IdempotencyKey::generate(clock.now(), &SystemRandom);

@@ -7,10 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
-use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Ended, alter, connect, has_fields, program};
+use crate::bench::{Bench, Ended, ON_A_SERVER, alter, has_fields};
 
 const DATABASE: &str = "data/trivia.db";
 const TASKS: [&str; 7] =
@@ -38,7 +38,8 @@ impl Server {
     }
 
     fn start_with(bench: &Bench, args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = program(bench.dir.path())
+        let mut child = bench
+            .program()
             .arg("serve")
             .args(args)
             .env("TRIVIA_LOG_FORMAT", "json")
@@ -120,8 +121,8 @@ fn kinds(bench: &Bench) -> Vec<String> {
 }
 
 async fn unprojected(bench: &Bench) -> usize {
-    let connection = connect(&bench.path(DATABASE)).await;
-    let sql = Statement::from_string(DatabaseBackend::Sqlite, "SELECT user_id FROM unprojected");
+    let connection = bench.connect().await;
+    let sql = Statement::from_string(connection.get_database_backend(), "SELECT user_id FROM unprojected");
     let rows = connection.query_all_raw(sql).await.unwrap().len();
     connection.close().await.unwrap();
     rows
@@ -153,9 +154,11 @@ async fn a_server_does_its_tasks_answers_and_ends_by_sigterm_with_nothing_waitin
     let reason = check(&health, "tasks").unwrap()["reason"].clone();
     assert!(reason.as_str().unwrap().contains(&format!("process {}", server.pid())), "{reason}");
 
-    // what another process leaves waiting
-    alter(&bench.path(DATABASE), "INSERT INTO unprojected SELECT min(user_id) FROM users").await;
-    assert_eq!(unprojected(&bench).await, 1);
+    // what another process leaves waiting, of a file
+    if !ON_A_SERVER {
+        bench.alter("INSERT INTO unprojected SELECT min(user_id) FROM users").await;
+        assert_eq!(unprojected(&bench).await, 1);
+    }
     server.signal("TERM");
     let (code, stdout, log) = server.end();
     assert_eq!((code, stdout.as_str()), (Some(0), ""), "{log}");
@@ -177,7 +180,8 @@ fn ctrl_c_is_how_a_server_is_ended_too() {
 #[test]
 fn with_json_the_start_is_the_one_document() {
     let bench = Bench::ready();
-    let mut child = program(bench.dir.path())
+    let mut child = bench
+        .program()
         .args(["serve", "--json", "--listen", "127.0.0.1:0", "-q"])
         .stdout(Stdio::piped())
         .spawn()
@@ -199,14 +203,17 @@ fn with_json_the_start_is_the_one_document() {
 fn a_second_server_is_refused_and_everything_else_is_not() {
     let bench = Bench::ready();
     let mut server = Server::start(&bench);
-    let lock = bench.path("data/trivia.db.serve.lock");
-    assert_eq!(fs::metadata(&lock).unwrap().permissions().mode() & 0o777, 0o600);
-    let refused = |args: &[&str]| bench.run(args).expect_error(1, &["busy", "trivia.db.serve.lock", &server.pid()]);
+    let lock = if ON_A_SERVER { "postgres://" } else { "trivia.db.serve.lock" };
+    let refused = |args: &[&str]| bench.run(args).expect_error(1, &["busy", lock, &server.pid()]);
     refused(&["serve", "--listen", "127.0.0.1:0"]);
     refused(&["serve", "--once"]);
-    fs::create_dir(bench.path("other")).unwrap();
-    std::os::unix::fs::symlink(bench.path(DATABASE), bench.path("other/link.db")).unwrap();
-    refused(&["--database-url", "sqlite://other/link.db", "serve", "--once"]);
+    if !ON_A_SERVER {
+        let lock = bench.path("data/trivia.db.serve.lock");
+        assert_eq!(fs::metadata(&lock).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::create_dir(bench.path("other")).unwrap();
+        std::os::unix::fs::symlink(bench.path(DATABASE), bench.path("other/link.db")).unwrap();
+        refused(&["--database-url", "sqlite://other/link.db", "serve", "--once"]);
+    }
     // one that is stopped may go on at any time
     server.signal("STOP");
     refused(&["serve", "--once"]);
@@ -222,6 +229,9 @@ fn a_second_server_is_refused_and_everything_else_is_not() {
 
 #[tokio::test]
 async fn nobody_moves_in_under_a_server() {
+    if ON_A_SERVER {
+        return;
+    }
     let bench = Bench::ready();
     let mut server = Server::start(&bench);
     server.wait_for("forget_sessions");
@@ -252,8 +262,9 @@ async fn l26_after_kill_9_the_next_start_makes_up_what_was_missed() {
     server.child.kill().unwrap();
     assert_eq!(server.end().0, None);
     // months go by, and somebody cleans up
-    alter(&bench.path(DATABASE), "UPDATE maintenance_runs SET ran_at = '2026-01-01T10:00:00+00:00'").await;
-    fs::remove_dir_all(bench.path("data/backups")).unwrap();
+    bench.alter("UPDATE maintenance_runs SET ran_at = '2026-01-01T10:00:00+00:00'").await;
+    let made = bench.json(["backup", "list"])[0]["path"].as_str().unwrap().to_owned();
+    fs::remove_dir_all(bench.path(&made).parent().unwrap()).unwrap();
 
     let mut server = Server::start(&bench);
     for task in TASKS {
@@ -314,6 +325,9 @@ fn once_does_what_is_due_and_ends() {
 
 #[test]
 fn l27_a_server_recovers_a_damaged_database_only_when_it_may() {
+    if ON_A_SERVER {
+        return;
+    }
     let bench = Bench::ready();
     let mut file = fs::read(bench.path(DATABASE)).unwrap();
     file[..100].fill(0);
@@ -336,7 +350,7 @@ async fn a_server_whose_schema_was_changed_is_not_ready() {
     let server = Server::start(&bench);
     assert_eq!(server.get("/readyz").0, 200);
     let sql = "INSERT INTO schema_version (version, applied_at) VALUES ('m29991231_000001_future', 0)";
-    alter(&bench.path(DATABASE), sql).await;
+    bench.alter(sql).await;
     let (status, body) = server.get("/readyz");
     assert!(status == 503 && body.contains("m29991231_000001_future"), "{status} {body}");
     assert_eq!(server.get("/healthz").0, 200);

@@ -108,7 +108,7 @@ impl PostgresBackups {
         dumped?;
         moment.rollback().await.during(BACKING_UP)?;
         if contents.rows.is_empty() {
-            return Err(StoreError::Incompatible { what: name, reason: "it has no schema yet".to_owned() });
+            return Err(StoreError::Incompatible { what: name, reason: "it has no tables to back up".to_owned() });
         }
         self.shelf.progress.at(Phase::Check, 0, None);
         let (found, sealed) = tokio::join!(contents_of_dump(&programs, &copy), self.shelf.pack(&draft));

@@ -35,8 +35,12 @@ impl Programs {
     ///
     /// Returns `NoProgram` when there are none, and says which were found.
     pub(super) async fn find(version: &str) -> StoreResult<Self> {
+        Self::find_in(places(), version).await
+    }
+
+    async fn find_in(places: Vec<PathBuf>, version: &str) -> StoreResult<Self> {
         let mut older = Vec::new();
-        for dir in places() {
+        for dir in places {
             if ![DUMP, RESTORE].iter().all(|program| dir.join(program).is_file()) {
                 continue;
             }
@@ -233,11 +237,30 @@ fn major(version: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
     fn the_first_number_of_a_version_counts() {
         assert_eq!([major("15.8"), major("17beta1"), major("9.6.24"), major("")], [15, 17, 9, 0]);
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_or_too_old_is_said_with_what_to_install() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = || vec![dir.path().to_owned()];
+        let missing = Programs::find_in(places(), "15.8").await.unwrap_err();
+        let text = format!("{missing}; {}", missing.hint());
+        assert!(text.contains("pg_restore 15 or newer") && text.contains("postgresql-client"), "{text}");
+        for program in [DUMP, RESTORE] {
+            let script = dir.path().join(program);
+            std::fs::write(&script, "#!/bin/sh\necho 'pg_dump (PostgreSQL) 14.9 (Debian 14.9-1)'\n").unwrap();
+            std::fs::set_permissions(&script, PermissionsExt::from_mode(0o700)).unwrap();
+        }
+        let old = Programs::find_in(places(), "15.8").await.unwrap_err().to_string();
+        assert!(old.contains("pg_dump is 14.9") && old.contains("15 or newer"), "{old}");
+        assert_eq!(Programs::find_in(places(), "14.2").await.unwrap().version, "14.9");
     }
 
     #[test]

@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, TransactionTrait};
 use trivia_domain::model::{BackupId, BackupInfo, BackupKind, BackupManifest};
 use trivia_domain::ports::RestoreReport;
 use trivia_domain::{StoreError, StoreResult};
@@ -102,12 +102,26 @@ impl PostgresBackups {
         &self,
         id: &BackupId,
         scratch: &DatabaseOptions,
+        erased: Vec<Erasure>,
+    ) -> StoreResult<Option<BackupInfo>> {
+        let living = connect_existing(&self.options).await?;
+        let source = connect_existing(scratch).await?;
+        let replaced = self.replace_through(id, &living, &source, erased).await;
+        source.close().await.during(RESTORING)?;
+        living.close().await.during(RESTORING)?;
+        replaced
+    }
+
+    async fn replace_through(
+        &self,
+        id: &BackupId,
+        living: &DatabaseConnection,
+        source: &DatabaseConnection,
         mut erased: Vec<Erasure>,
     ) -> StoreResult<Option<BackupInfo>> {
         let name = self.options.url.name();
-        let living = connect_existing(&self.options).await?;
         // it ends with the connection, of which there is one
-        if !dialect::lock_schema(&living).await? {
+        if !dialect::lock_schema(living).await? {
             return Err(StoreError::Busy { what: name });
         }
         let writing = dialect::writing(DbBackend::Postgres);
@@ -116,12 +130,13 @@ impl PostgresBackups {
         transaction.execute_unprepared(PATIENCE).await.during(RESTORING)?;
         dialect::enter(&transaction, Gate::Alone).await?;
         self.require_known(&transaction).await?;
+        match erased_here(&transaction).await {
+            Ok(here) => erased.extend(here),
+            Err(StoreError::Corrupt { reason, .. }) => tracing::warn!(reason, "only the backups say who was erased"),
+            Err(error) => return Err(error),
+        }
         let previous = self.keep(id, &transaction).await?;
 
-        let source = connect_existing(scratch).await?;
-        if previous.is_some() {
-            erased.extend(erasing::list(&transaction).await?);
-        }
         if !erased.is_empty() {
             let changing = source.begin().await.during(RESTORING)?;
             let removed = erasing::keep_out(&changing, &latest(erased)).await?;
@@ -191,4 +206,12 @@ impl PostgresBackups {
         connection.close().await.during("tidying up")?;
         tidied
     }
+}
+
+/// The people who were erased, by the living database; a failure does not end its transaction.
+async fn erased_here(transaction: &DatabaseTransaction) -> StoreResult<Vec<Erasure>> {
+    let attempt = transaction.begin().await.during(RESTORING)?;
+    let erased = erasing::list(&attempt).await;
+    attempt.rollback().await.during(RESTORING)?;
+    erased
 }
