@@ -6,15 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::sea_query::{LockType, SelectStatement};
 use sea_orm::{
-    AccessMode, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IsolationLevel, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, SqliteTransactionMode, Statement, TransactionOptions,
+    AccessMode, ConnectionTrait, DbBackend, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions,
 };
 use trivia_domain::model::{SessionId, UserId};
 use trivia_domain::{StoreError, StoreResult};
 
-use crate::entity::{game_sessions, users};
 use crate::error::During;
 
 /// The advisory lock that is the gate; nobody else uses this number.
@@ -66,18 +63,11 @@ pub(crate) const fn reading(backend: DbBackend) -> TransactionOptions {
 
 /// Goes through the gate; it is left with the transaction.
 pub(crate) async fn enter(connection: &impl ConnectionTrait, gate: Gate) -> StoreResult<()> {
-    let take = match gate {
-        Gate::Shared => "SELECT pg_advisory_xact_lock_shared($1)",
-        Gate::Alone => "SELECT pg_advisory_xact_lock($1)",
+    let how = match gate {
+        Gate::Shared => SHARED,
+        Gate::Alone => ALONE,
     };
-    lock(connection, take, GATE.into()).await
-}
-
-/// Keeps everybody else from picking questions for this owner.
-pub(crate) async fn lock_owner(connection: &impl ConnectionTrait, owner: &str, id: i64) -> StoreResult<()> {
-    // two owners with one hash wait for each other without need, and that is all
-    let take = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
-    lock(connection, take, format!("{owner} {id}").into()).await
+    lock(connection, &format!("SELECT {how}($1)"), GATE.into()).await
 }
 
 /// Keeps others from changing the schema of a server, until the connection is closed; `false` when somebody does that.
@@ -94,18 +84,17 @@ async fn lock(connection: &impl ConnectionTrait, take: &str, key: sea_orm::Value
         return Ok(());
     }
     let statement = Statement::from_sql_and_values(backend, take, [key]);
-    connection.query_one_raw(statement).await.during("taking a lock").map(drop)
+    connection.query_all_raw(statement).await.during("taking a lock").map(drop)
+}
+
+/// Keeps everybody else from picking questions for this owner.
+pub(crate) async fn lock_owner(connection: &impl ConnectionTrait, owner: &str, id: i64) -> StoreResult<()> {
+    lock_all(connection, ALONE, [format!("{owner} {id}")]).await
 }
 
 /// Keeps everybody else from changing these players and what is derived about them.
 pub(crate) async fn lock_players(connection: &impl ConnectionTrait, ids: &BTreeSet<UserId>) -> StoreResult<()> {
-    let select = users::Entity::find()
-        .select_only()
-        .column(users::Column::UserId)
-        .filter(users::Column::UserId.is_in(ids.iter().map(|id| id.get())))
-        .order_by_asc(users::Column::UserId)
-        .into_query();
-    lock_rows(connection, ids.is_empty(), select, LockType::NoKeyUpdate).await
+    lock_all(connection, ALONE, ids.iter().map(|id| format!("user {id}"))).await
 }
 
 /// Keeps everybody else from changing these sessions; from answering in them, too, when this one changes them.
@@ -114,27 +103,26 @@ pub(crate) async fn lock_sessions(
     ids: &BTreeSet<SessionId>,
     changes: bool,
 ) -> StoreResult<()> {
-    let select = game_sessions::Entity::find()
-        .select_only()
-        .column(game_sessions::Column::Id)
-        .filter(game_sessions::Column::Id.is_in(ids.iter().map(|id| id.get())))
-        .order_by_asc(game_sessions::Column::Id)
-        .into_query();
-    let how = if changes { LockType::NoKeyUpdate } else { LockType::Share };
-    lock_rows(connection, ids.is_empty(), select, how).await
+    lock_all(connection, if changes { ALONE } else { SHARED }, ids.iter().map(|id| format!("session {id}"))).await
 }
 
-async fn lock_rows(
+const ALONE: &str = "pg_advisory_xact_lock";
+const SHARED: &str = "pg_advisory_xact_lock_shared";
+
+/// Takes one lock for each name, in this order. They are locks of the server and not of rows: a distributed one locks
+/// no rows on several hosts, and a row that is locked is a row that is written. Two names with one hash wait for each
+/// other without need, and that is all.
+async fn lock_all(
     connection: &impl ConnectionTrait,
-    nothing: bool,
-    mut select: SelectStatement,
-    how: LockType,
+    how: &str,
+    names: impl IntoIterator<Item = String>,
 ) -> StoreResult<()> {
-    if nothing || connection.get_database_backend() == DbBackend::Sqlite {
+    let names: Vec<_> = names.into_iter().collect();
+    if names.is_empty() {
         return Ok(());
     }
-    select.lock(how);
-    connection.query_all(&select).await.during("locking rows").map(drop)
+    let take = format!("SELECT {how}(hashtextextended(name, 0)) FROM string_to_table($1, ',') AS names (name)");
+    lock(connection, &take, names.join(",").into()).await
 }
 
 /// Fails when a statement of the transaction has failed, whoever passed over that: a server takes COMMIT for ROLLBACK

@@ -165,8 +165,8 @@ pub(crate) fn is_lost(error: &DbErr) -> bool {
 fn of_a_server(state: &str, error: DbErr, what: String) -> StoreError {
     let reason = error.to_string();
     match state {
-        // not serializable, deadlock, a lock or a statement took too long, too many connections
-        "40001" | "40P01" | "55P03" | "57014" | "53300" => StoreError::Busy { what },
+        // not serializable, deadlock, a lock or a statement took too long, too many locks or connections
+        "40001" | "40P01" | "55P03" | "57014" | "53200" | "53300" => StoreError::Busy { what },
         // the last is a host that is no primary any more: another one is
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006" => StoreError::Unreachable { what, reason },
         "28000" | "28P01" => StoreError::Denied { what, reason },

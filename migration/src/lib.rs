@@ -16,7 +16,6 @@ pub mod helpers;
 pub mod original;
 mod quarantine;
 mod rows;
-mod score_counts_postgres;
 
 mod m20261122_000001_original_schema;
 mod m20261122_000002_quarantine;

@@ -116,17 +116,18 @@ pub(crate) fn session_questions_by_question() -> IndexCreateStatement {
 }
 
 async fn create_live_sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    let table = Table::create()
-        .table("live_sessions")
-        .col(big_integer("channel_id").primary_key())
-        .col(uuid("session_id").unique_key())
-        .foreign_key(
+    let mut table = Table::create().table("live_sessions").col(big_integer("channel_id").primary_key()).take();
+    if original::is_possible(manager) {
+        table.col(uuid("session_id").unique_key()).foreign_key(
             ForeignKey::create()
                 .from("live_sessions", "session_id")
                 .to("game_sessions", "id")
                 .on_delete(ForeignKeyAction::Cascade),
-        )
-        .take();
+        );
+    } else {
+        // on a distributed server a channel and its session may be on two hosts, which no constraint spans
+        table.col(uuid("session_id"));
+    }
     manager.create_table(table).await
 }
 

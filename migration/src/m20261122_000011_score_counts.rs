@@ -1,14 +1,14 @@
 //! How many players have which score on which board, at three widths, so that a rank is a sum of some
-//! counts and not a walk over everybody above.
+//! counts and not a walk over everybody above. On SQLite triggers keep them right. On a server the program does: a
+//! distributed one has no triggers.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 
 use crate::original::{self, drop_all};
-use crate::score_counts_postgres as postgres;
 
 /// Scores in one count: each score by itself, 2^7 scores, and 2^14.
-pub(crate) const WIDTHS: [i64; 3] = [1, 128, 16_384];
+const WIDTHS: [i64; 3] = [1, 128, 16_384];
 
 /// A table of scores, the columns that say of which board, and the column of the score.
 struct Scores {
@@ -34,37 +34,37 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        if !original::is_possible(manager) {
-            return postgres::up(manager).await;
-        }
-        let table = Table::create()
+        let is_sqlite = original::is_possible(manager);
+        let mut table = Table::create()
             .table("score_counts")
             .col(text("board"))
             .col(date("starts_on"))
             .col(big_integer("width").check(Expr::col("width").is_in(WIDTHS)))
             .col(big_integer("bucket").check(Expr::col("bucket").gte(0)))
-            .col(big_integer("players").check(Expr::col("players").gte(0)))
             .primary_key(Index::create().col("board").col("starts_on").col("width").col("bucket"))
-            .extra("WITHOUT ROWID")
             .take();
+        if is_sqlite {
+            table.col(big_integer("players").check(Expr::col("players").gte(0))).extra("WITHOUT ROWID");
+        } else {
+            // what is taken from a count comes as a negative row that meets the one that is there
+            table.col(big_integer("players"));
+        }
         manager.create_table(table).await?;
         let connection = manager.get_connection();
+        let day = if is_sqlite { "TEXT" } else { "DATE" };
         for scores in &SCORES {
             for width in WIDTHS {
-                connection.execute_unprepared(&scores.count_all(width)).await?;
+                connection.execute_unprepared(&scores.count_all(width, day)).await?;
             }
-            for trigger in scores.triggers() {
-                connection.execute_unprepared(&trigger).await?;
+            for trigger in scores.triggers().iter().filter(|_| is_sqlite) {
+                connection.execute_unprepared(trigger).await?;
             }
         }
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        if !original::is_possible(manager) {
-            return postgres::down(manager).await;
-        }
-        for scores in &SCORES {
+        for scores in SCORES.iter().filter(|_| original::is_possible(manager)) {
             for event in ["insert", "update", "delete"] {
                 let drop = format!("DROP TRIGGER {}", scores.trigger(event));
                 manager.get_connection().execute_unprepared(&drop).await?;
@@ -75,12 +75,13 @@ impl MigrationTrait for Migration {
 }
 
 impl Scores {
-    /// Counts the rows that are there.
-    fn count_all(&self, width: i64) -> String {
+    /// Counts the rows that are there; `day` is what the engine calls the type of a day.
+    fn count_all(&self, width: i64, day: &str) -> String {
         let Self { table, points, .. } = self;
         let (board, starts_on) = self.of("");
         format!(
-            "INSERT INTO score_counts SELECT {board}, {starts_on}, {width}, {points} / {width}, COUNT(*) \
+            "INSERT INTO score_counts (board, starts_on, width, bucket, players) \
+             SELECT {board}, CAST({starts_on} AS {day}), {width}, {points} / {width}, COUNT(*) \
              FROM {table} WHERE {points} > 0 GROUP BY 1, 2, 3, 4"
         )
     }

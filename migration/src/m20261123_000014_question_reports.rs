@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 
-use crate::original::drop_all;
+use crate::original::{self, drop_all};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -17,9 +17,16 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let table = Table::create()
+        let mut table = Table::create();
+        if original::is_possible(manager) {
+            table.col(big_pk_auto("id"));
+        } else {
+            // what a distributed server keeps with a player has the player in its key
+            table.col(big_integer("id").auto_increment());
+            table.primary_key(Index::create().col("user_id").col("id"));
+        }
+        let table = table
             .table("question_reports")
-            .col(big_pk_auto("id"))
             .col(big_integer("question_id"))
             .col(big_integer("version").check(Expr::col("version").gte(1)))
             .col(big_integer("user_id"))

@@ -86,7 +86,7 @@ impl Pair {
             pair.run(&["mkdir", "-p", &pair.socket(host)]);
         }
         // what each round begins with
-        pair.serve("template", Host::First, &[]);
+        pair.serve("template", Host::First, &["fsync=off"]);
         pair.ask("postgres", Host::First, "CREATE DATABASE game").await;
         schema::up(&pair.options(&[Host::First]), None).await.unwrap();
         pair.control("template", &["stop", "--mode=fast", "--wait"]);
@@ -130,10 +130,8 @@ impl Pair {
 
     async fn ask(&self, database: &str, host: Host, sql: &str) -> i64 {
         let connection = connect(&self.url(database, &[host])).await;
-        let row = connection
-            .query_one_raw(sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sql))
-            .await
-            .unwrap();
+        let row =
+            connection.query_one_raw(sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sql)).await.unwrap();
         connection.close().await.unwrap();
         row.map_or(0, |row| row.try_get_by_index(0).unwrap_or(0))
     }

@@ -232,7 +232,10 @@ async fn l5_a_primary_that_wakes_in_time_goes_on() {
     let error = game.database.play().award(request.clone()).await.unwrap_err();
     assert!(is_for_later(&error), "{error}");
     let error = game.database.users().get(id(1)).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unreachable { .. }) && error.to_string().contains("does not answer"), "{error}");
+    assert!(
+        matches!(error, StoreError::Unreachable { .. }) && error.to_string().contains("does not answer"),
+        "{error}"
+    );
     pair.thaw(First);
     let gap = game.heal(Instant::now()).await;
     println!("thawed: everybody writes {gap:?} later");

@@ -103,19 +103,21 @@ pub(super) async fn look_again(core: Arc<Core>) {
 
 /// Places and sizes of groups against the questions that can be picked.
 async fn group_problems(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
-    let groups = "SELECT g.category AS what, g.language AS language, CAST(g.size AS TEXT) AS stored, \
-                  CAST(COUNT(q.id) AS TEXT) AS counted, CAST(COUNT(CASE WHEN q.ordinal >= g.first_ordinal \
-                  AND q.ordinal < g.first_ordinal + g.size THEN 1 END) AS TEXT) AS placed \
-                  FROM question_groups g LEFT JOIN questions q ON q.category = g.category \
-                  AND q.difficulty = g.difficulty AND q.question_type = g.question_type AND q.language = g.language \
-                  AND q.ordinal IS NOT NULL GROUP BY g.category, g.difficulty, g.question_type, g.language \
-                  HAVING g.size <> COUNT(q.id) OR CAST(g.size AS TEXT) <> placed \
-                  UNION ALL SELECT q.category, q.language, 'none', CAST(COUNT(*) AS TEXT), '0' FROM questions q \
-                  WHERE q.ordinal IS NOT NULL AND NOT EXISTS (SELECT 1 FROM question_groups g \
-                  WHERE g.category = q.category AND g.difficulty = q.difficulty \
-                  AND g.question_type = q.question_type AND g.language = q.language) \
-                  GROUP BY q.category, q.difficulty, q.question_type, q.language";
-    let found = lines(connection, groups, &["what", "language", "stored", "counted", "placed"]).await?;
+    let placed = "COUNT(CASE WHEN q.ordinal >= g.first_ordinal AND q.ordinal < g.first_ordinal + g.size THEN 1 END)";
+    let groups = format!(
+        "SELECT g.category AS what, g.language AS language, CAST(g.size AS TEXT) AS stored, \
+         CAST(COUNT(q.id) AS TEXT) AS counted, CAST({placed} AS TEXT) AS placed \
+         FROM question_groups g LEFT JOIN questions q ON q.category = g.category \
+         AND q.difficulty = g.difficulty AND q.question_type = g.question_type AND q.language = g.language \
+         AND q.ordinal IS NOT NULL GROUP BY g.category, g.difficulty, g.question_type, g.language \
+         HAVING g.size <> COUNT(q.id) OR g.size <> {placed} \
+         UNION ALL SELECT q.category, q.language, 'none', CAST(COUNT(*) AS TEXT), '0' FROM questions q \
+         WHERE q.ordinal IS NOT NULL AND NOT EXISTS (SELECT 1 FROM question_groups g \
+         WHERE g.category = q.category AND g.difficulty = q.difficulty \
+         AND g.question_type = q.question_type AND g.language = q.language) \
+         GROUP BY q.category, q.difficulty, q.question_type, q.language"
+    );
+    let found = lines(connection, &groups, &["what", "language", "stored", "counted", "placed"]).await?;
     let told = "(category, language, stored, counted, in their places)";
     Ok(found.into_iter().map(|line| format!("question_groups: {line} {told}")).collect())
 }

@@ -302,7 +302,9 @@ impl Hosts {
         let newest = self.newest.load(Ordering::Relaxed);
         let reasons = answers.into_iter().zip(&self.hosts).map(|(answer, host)| {
             let reason = match answer {
-                Answer::Primary(timeline) => format!("a former primary, of timeline {timeline} while {newest} is known"),
+                Answer::Primary(timeline) => {
+                    format!("a former primary, of timeline {timeline} while {newest} is known")
+                }
                 Answer::Standby => "a standby".to_owned(),
                 Answer::Refusal(error) => error.to_string(),
                 Answer::Silence(reason) => reason,

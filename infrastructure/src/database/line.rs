@@ -52,7 +52,10 @@ impl Line {
         if let (Some(server), Some(_)) = (url.server(), options.url.server()) {
             return Ok(Some(Self { hosts: Some(Arc::new(Hosts::new(server, options, Wanted::Any)?)) }));
         }
-        Err(StoreError::invalid("URL for reading", format!("only a server has replicas, and {url} and {} are not both one", options.url)))
+        Err(StoreError::invalid(
+            "URL for reading",
+            format!("only a server has replicas, and {url} and {} are not both one", options.url),
+        ))
     }
 
     /// A pool of at most `size` connections.

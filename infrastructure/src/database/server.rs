@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sea_orm::sqlx;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use trivia_domain::{StoreError, StoreResult};
 
@@ -93,9 +93,8 @@ fn split(url: &str) -> Result<Vec<String>, String> {
     let (scheme, rest) = url.split_once("://").ok_or_else(form)?;
     let (front, parameters) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = front.split_once('/').unwrap_or((front, ""));
-    let (user, places) = authority.rsplit_once('@').map_or((String::new(), authority), |(user, places)| {
-        (format!("{user}@"), places)
-    });
+    let (user, places) =
+        authority.rsplit_once('@').map_or((String::new(), authority), |(user, places)| (format!("{user}@"), places));
     let places: Vec<_> = places.split(',').collect();
     let mut lists = vec![("", places)];
     let mut others = Vec::new();
@@ -121,7 +120,8 @@ fn split(url: &str) -> Result<Vec<String>, String> {
     }
     let url = |host: usize| {
         let value = |values: &[&str]| values.get(host).or(values.first()).copied().unwrap_or_default().to_owned();
-        let (places, lists) = lists.split_first().map_or((String::new(), &lists[..]), |((_, first), rest)| (value(first), rest));
+        let (places, lists) =
+            lists.split_first().map_or((String::new(), &lists[..]), |((_, first), rest)| (value(first), rest));
         let listed = lists.iter().map(|(name, values)| format!("{name}={}", value(values)));
         let parameters: Vec<_> = listed.chain(others.iter().map(|&other| other.to_owned())).collect();
         format!("{scheme}://{user}{places}/{database}?{}", parameters.join("&"))
@@ -138,7 +138,8 @@ impl FromStr for Server {
         let server = Self { urls: split(url).map_err(invalid)? };
         for url in &server.urls {
             let options = options(url);
-            let options = options.map_err(|_| invalid("write postgres://user:password@host:5432/database".to_owned()))?;
+            let options =
+                options.map_err(|_| invalid("write postgres://user:password@host:5432/database".to_owned()))?;
             if options.get_database().is_none() {
                 return Err(invalid("it names no database; write postgres://user@host/database".to_owned()));
             }
@@ -237,6 +238,11 @@ mod tests {
             "postgres://trivia:canary@host:canary/trivia",
             "postgres://host/trivia?passwort=canary",
             "postgres://host/trivia?sslmode=canary",
+            "postgres://trivia:canary@host,/trivia",
+            "postgres://trivia:canary@a,b/trivia?port=1,2,3",
+            "postgres://trivia:canary@a,b/trivia?host=canary,d,e",
+            "postgres://trivia:canary@a,b:canary/trivia",
+            "postgres://trivia:canary@a,b/trivia?target_session_attrs=standby",
         ] {
             let error = url.parse::<Server>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
@@ -244,8 +250,39 @@ mod tests {
     }
 
     #[test]
+    fn a_server_may_be_several_hosts() {
+        let hosts = |url: &str| {
+            let server: Server = url.parse().unwrap();
+            let names = server.hosts().unwrap().into_iter().map(|host| host.name).collect::<Vec<_>>();
+            (names.join(" "), server.to_string())
+        };
+        for (url, names, shown) in [
+            ("postgres://u@a/trivia", "a:5432", "postgres://u@a:5432/trivia"),
+            (
+                "postgresql://u:x,y%40z@a:5433,b/trivia?target_session_attrs=read-write&sslmode=require",
+                "a:5433 b:5432",
+                "postgres://u@a:5433,b:5432/trivia",
+            ),
+            ("postgres://u@[::1]:1,[::2]:2/trivia", "[::1]:1 [::2]:2", "postgres://u@[::1]:1,[::2]:2/trivia"),
+            ("postgres://u@a,b/trivia?port=6000", "a:6000 b:6000", "postgres://u@a:6000,b:6000/trivia"),
+            (
+                "postgres://u@localhost/trivia?host=/run/a,/run/b&port=1,2",
+                "/run/a:1 /run/b:2",
+                "postgres://u@/trivia?host=/run/a,/run/b",
+            ),
+        ] {
+            assert_eq!(hosts(url), (names.to_owned(), shown.to_owned()), "{url}");
+        }
+        // each of them must prove who it is
+        let server: Server = "postgres://u@localhost,db.example.org/trivia".parse().unwrap();
+        let modes = server.hosts().unwrap().into_iter().map(|host| format!("{:?}", host.options.get_ssl_mode()));
+        assert_eq!(modes.collect::<Vec<_>>(), ["Prefer", "VerifyFull"]);
+    }
+
+    #[test]
     fn a_server_elsewhere_must_prove_who_it_is() {
-        let mode = |url: &str| format!("{:?}", url.parse::<Server>().unwrap().hosts().unwrap()[0].options.get_ssl_mode());
+        let mode =
+            |url: &str| format!("{:?}", url.parse::<Server>().unwrap().hosts().unwrap()[0].options.get_ssl_mode());
         assert_eq!(mode("postgres://db.example.org/trivia"), "VerifyFull");
         assert_eq!(mode("postgres://10.0.0.7/trivia"), "VerifyFull");
         assert_eq!(mode("postgres://10.0.0.7/trivia?sslmode=disable"), "Disable");

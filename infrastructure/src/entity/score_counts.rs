@@ -1,4 +1,4 @@
-//! Players by score on each board, at three widths; triggers keep it right.
+//! Players by score on each board, at three widths; see `repository/score_counts.rs`.
 
 use sea_orm::entity::prelude::*;
 

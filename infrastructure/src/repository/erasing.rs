@@ -11,8 +11,9 @@ use sha2::{Digest, Sha256};
 use trivia_domain::StoreResult;
 use trivia_domain::ports::RandomSource;
 
+use super::score_counts::Counts;
 use crate::dialect;
-use crate::entity::{erasures, game_sessions, merges, picks, users};
+use crate::entity::{erasures, game_sessions, live_sessions, merges, picks, users};
 use crate::error::During;
 
 pub(crate) use erasures::Model as Erasure;
@@ -39,8 +40,10 @@ pub(super) async fn remove(connection: &impl ConnectionTrait, id: i64) -> StoreR
     let statement = |sql: &str, value: sea_orm::Value| Statement::from_sql_and_values(backend, sql, [value]);
     let action = "erasing a person";
     connection.execute_raw(statement(KEEP_COUNTERS, id.into())).await.during(action)?;
+    let counts = Counts::of_player(connection, id).await?;
     // what refers to the player goes along
     let mut rows = users::Entity::delete_by_id(id).exec(connection).await.during(action)?.rows_affected;
+    counts.store(connection).await?;
     let hosted = game_sessions::Entity::update_many()
         .col_expr(game_sessions::Column::HostId, Expr::value(Option::<i64>::None))
         .filter(game_sessions::Column::HostId.eq(id));
@@ -57,6 +60,11 @@ pub(super) async fn remove(connection: &impl ConnectionTrait, id: i64) -> StoreR
 /// Forgets what happened in a private chat: a channel with the number of a person.
 pub(super) async fn forget_channel(connection: &impl ConnectionTrait, id: i64) -> StoreResult<()> {
     let action = "forgetting a private chat";
+    live_sessions::Entity::delete_many()
+        .filter(live_sessions::Column::ChannelId.eq(id))
+        .exec(connection)
+        .await
+        .during(action)?;
     game_sessions::Entity::delete_many()
         .filter(game_sessions::Column::ChannelId.eq(id))
         .exec(connection)

@@ -15,6 +15,7 @@ use trivia_domain::ports::PeoplePort;
 use trivia_domain::{StoreError, StoreResult};
 
 use super::players::{self, Part};
+use super::score_counts::Counts;
 use super::{Repository, erasing, reports, rows, rule_book, sessions, users};
 use crate::database::Needs;
 use crate::entity::{game_sessions, ledger, picks, question_counters, users as user_rows};
@@ -82,8 +83,10 @@ impl PeoplePort for Repository {
         move_notes(&*writing, from, into).await?;
         erasing::forget_channel(&*writing, from.get()).await?;
         erasing::note_merge(&*writing, from.get(), into.get(), &*core.random).await?;
+        let counts = Counts::of_player(&*writing, from.get()).await?;
         // what refers to the player goes along
         user_rows::Entity::delete_by_id(from.get()).exec(&*writing).await.during("merging two players")?;
+        counts.store(&*writing).await?;
         replace_ledger(&*writing, into, &merged).await?;
         players::replace(&*writing, &merged.state).await?;
         replace_picks(&*writing, [from, into], picks).await?;

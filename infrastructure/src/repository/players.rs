@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use sea_orm::ActiveValue::Set;
+use chrono::NaiveDate;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SelectStatement};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IdenStatic, IntoActiveModel,
-    Iterable, PrimaryKeyToColumn, QueryFilter, QueryResult, QueryTrait,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable,
+    PrimaryKeyToColumn, QueryFilter, QueryResult, QueryTrait,
 };
 use trivia_domain::StoreResult;
 use trivia_domain::model::{
@@ -17,6 +17,7 @@ use trivia_domain::play::{Dimension, PlayerState};
 
 use super::portions::portions;
 use super::rows::{self, stored};
+use super::score_counts::{self, ALL_TIME, Counts};
 use super::together::{self, models};
 use crate::entity::{challenge_attempts, rankings, user_achievements, user_tallies, users};
 use crate::error::{During, bad_row};
@@ -275,36 +276,48 @@ impl PlayerRows {
 
     /// Writes all rows; those that are there already are replaced.
     pub(super) async fn store(self, connection: &impl ConnectionTrait) -> StoreResult<()> {
+        let counts = self.counts(connection).await?;
         store(connection, self.profiles, "storing profiles").await?;
         store(connection, self.achievements, "storing achievements").await?;
         store(connection, self.tallies, "storing tallies").await?;
-        reserve(connection, &self.scores).await?;
         store(connection, self.scores, "storing rankings").await?;
-        store(connection, self.attempts, "storing attempts at challenges").await
+        store(connection, self.attempts, "storing attempts at challenges").await?;
+        counts.store(connection).await
     }
-}
 
-/// On a server, inserts the scores that are missing, without points. A statement that inserts some rows and updates others
-/// runs two triggers there, and each locks counts in its order; without points there is nothing to count.
-async fn reserve<K>(connection: &impl ConnectionTrait, scores: &BTreeMap<K, rankings::ActiveModel>) -> StoreResult<()> {
-    use rankings::Column;
-
-    let backend = connection.get_database_backend();
-    if backend == DbBackend::Sqlite {
-        return Ok(());
+    /// What the scores change about the counts of scores, as long as the earlier ones are still stored.
+    async fn counts(&self, connection: &impl ConnectionTrait) -> StoreResult<Counts> {
+        let mut counts = Counts::default();
+        if score_counts::count_themselves(connection) {
+            return Ok(counts);
+        }
+        let points = users::Entity::find().filter(users::Column::UserId.is_in(self.profiles.keys().map(|id| id.get())));
+        let starts = || self.scores.keys().map(|(_, _, start)| start.date()).collect::<BTreeSet<_>>();
+        let scores = rankings::Entity::find()
+            .filter(rankings::Column::UserId.is_in(self.scores.keys().map(|(id, ..)| id.get())))
+            .filter(rankings::Column::StartsOn.is_in(starts()));
+        let selects = [points.into_query(), scores.into_query()];
+        let mut answers = together::query_all(connection, selects, LOADING).await?;
+        for row in models::<users::Model>(answers.next(), LOADING)? {
+            counts.add(ALL_TIME, NaiveDate::default(), row.total_points, -1);
+        }
+        for row in models::<rankings::Model>(answers.next(), LOADING)? {
+            let period: Period = row.period.parse().map_err(|error| bad_row("rankings", row.user_id, error))?;
+            let id = UserId::new(row.user_id)?;
+            if self.scores.contains_key(&(id, period, DayKey::new(row.starts_on))) {
+                counts.add(&row.period, row.starts_on, row.points, -1);
+            }
+        }
+        for points in self.profiles.values().filter_map(|row| row.total_points.try_as_ref()) {
+            counts.add(ALL_TIME, NaiveDate::default(), *points, 1);
+        }
+        for ((_, period, start), row) in &self.scores {
+            if let Some(points) = row.points.try_as_ref() {
+                counts.add(period.as_str(), start.date(), *points, 1);
+            }
+        }
+        Ok(counts)
     }
-    let empty = scores.values().map(|score| rankings::ActiveModel {
-        points: Set(0),
-        answered: Set(0),
-        correct: Set(0),
-        ..score.clone()
-    });
-    let there = OnConflict::columns([Column::UserId, Column::Period, Column::StartsOn]).do_nothing().to_owned();
-    for rows in portions(empty, backend) {
-        let stored = rankings::Entity::insert_many(rows).on_conflict(there.clone()).exec_without_returning(connection);
-        stored.await.during("storing rankings")?;
-    }
-    Ok(())
 }
 
 /// Inserts rows; where the primary key exists, the other columns are replaced.
@@ -341,12 +354,13 @@ pub(super) async fn clear(connection: &impl ConnectionTrait, user: UserId) -> St
         .exec(connection)
         .await
         .during("clearing tallies")?;
+    let counts = Counts::of_periods(connection, user).await?;
     rankings::Entity::delete_many()
         .filter(rankings::Column::UserId.eq(user))
         .exec(connection)
         .await
         .during("clearing rankings")?;
-    Ok(())
+    counts.store(connection).await
 }
 
 /// Replaces everything derived about a player.

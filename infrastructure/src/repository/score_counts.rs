@@ -1,16 +1,25 @@
 //! How many players are above a score, as sums of a few counts: whatever the size of the board.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, OnConflict, Query, SelectStatement, UnionType};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, Statement,
+};
 use trivia_domain::StoreResult;
 use trivia_domain::model::{Board, Drift};
 
+use super::portions::portions;
 use crate::entity::score_counts::{self, Column, Entity};
+use crate::entity::{rankings, users};
 use crate::error::During;
 
 /// Scores in one count, each a multiple of the one before; the migration made them.
 const WIDTHS: [i64; 3] = [1, 128, 16_384];
+/// The board of all time; it begins on no day, for which the first day of the calendar stands.
+pub(super) const ALL_TIME: &str = "all_time";
+const COUNTING: &str = "counting scores";
 
 /// Players with more points.
 pub(super) async fn above(connection: &impl ConnectionTrait, board: Board, points: i64) -> StoreResult<u64> {
@@ -35,9 +44,70 @@ pub(super) async fn total(connection: &impl ConnectionTrait, board: Board) -> St
     sum(connection, counts(board, WIDTHS[2])).await
 }
 
+/// How counts change on a server. On a file triggers see to that.
+#[derive(Default)]
+pub(super) struct Counts {
+    // in the order in which they are written, so that two transactions wait for each other and never both
+    changes: BTreeMap<(String, NaiveDate, i64, i64), i64>,
+}
+
+impl Counts {
+    /// Adds a number of players with this score to a board; a negative one takes them away.
+    pub(super) fn add(&mut self, board: &str, starts_on: NaiveDate, points: i64, players: i64) {
+        if points > 0 {
+            for width in WIDTHS {
+                *self.changes.entry((board.to_owned(), starts_on, width, points / width)).or_default() += players;
+            }
+        }
+    }
+
+    /// What goes when the scores of periods of a player go.
+    pub(super) async fn of_periods(connection: &impl ConnectionTrait, user: i64) -> StoreResult<Self> {
+        let mut counts = Self::default();
+        if !count_themselves(connection) {
+            let scores = rankings::Entity::find().filter(rankings::Column::UserId.eq(user)).all(connection).await;
+            for row in scores.during(COUNTING)? {
+                counts.add(&row.period, row.starts_on, row.points, -1);
+            }
+        }
+        Ok(counts)
+    }
+
+    /// What goes when a player goes.
+    pub(super) async fn of_player(connection: &impl ConnectionTrait, user: i64) -> StoreResult<Self> {
+        let mut counts = Self::of_periods(connection, user).await?;
+        if !count_themselves(connection) {
+            let player = users::Entity::find_by_id(user).one(connection).await.during(COUNTING)?;
+            player.iter().for_each(|row| counts.add(ALL_TIME, NaiveDate::default(), row.total_points, -1));
+        }
+        Ok(counts)
+    }
+
+    pub(super) async fn store(self, connection: &impl ConnectionTrait) -> StoreResult<()> {
+        let rows = self.changes.into_iter().filter(|(_, players)| *players != 0).map(|(key, players)| {
+            let (board, starts_on, width, bucket) = key;
+            score_counts::Model { board, starts_on, width, bucket, players }.into_active_model()
+        });
+        let moved = Expr::col((Entity, Column::Players)).add(Expr::col(("excluded", Column::Players)));
+        let add = OnConflict::columns([Column::Board, Column::StartsOn, Column::Width, Column::Bucket])
+            .value(Column::Players, moved)
+            .to_owned();
+        for rows in portions(rows, connection.get_database_backend()) {
+            let stored = Entity::insert_many(rows).on_conflict(add.clone()).exec_without_returning(connection);
+            stored.await.during(COUNTING)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether triggers count.
+pub(super) fn count_themselves(connection: &impl ConnectionTrait) -> bool {
+    connection.get_database_backend() == DbBackend::Sqlite
+}
+
 fn counts(board: Board, width: i64) -> SelectStatement {
     let (board, starts_on) = match board {
-        Board::AllTime => ("all_time", NaiveDate::default()),
+        Board::AllTime => (ALL_TIME, NaiveDate::default()),
         Board::Period { period, start } => (period.as_str(), start.date()),
     };
     let of_board = Cond::all().add(Column::Board.eq(board)).add(Column::StartsOn.eq(starts_on));

@@ -6,9 +6,9 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait, Statement,
 };
-use trivia_domain::StoreResult;
 use trivia_domain::model::{GameSession, QuestionId, SessionId, SessionStatus, UserId};
 use trivia_domain::play::{Changes, WorkingSet, question_counts};
+use trivia_domain::{StoreError, StoreResult};
 
 use crate::database::{advance, number};
 use crate::entity::{closed_periods, game_sessions, ledger, live_sessions, question_counters, session_questions};
@@ -127,6 +127,7 @@ async fn store_sessions(
         changed.into_iter().partition(|session| session.status == SessionStatus::Live);
     if !over.is_empty() {
         live_sessions::Entity::delete_many()
+            .filter(live_sessions::Column::ChannelId.is_in(over.iter().map(|session| session.channel_id.get())))
             .filter(live_sessions::Column::SessionId.is_in(over.iter().map(|session| session.id.get())))
             .exec(connection)
             .await
@@ -137,16 +138,21 @@ async fn store_sessions(
             live_sessions::Model { channel_id: session.channel_id.get(), session_id: session.id.get() }
                 .into_active_model()
         });
-        // the same session again is no news; another one in the channel breaks the constraint
-        let same = OnConflict::column(live_sessions::Column::SessionId).do_nothing().to_owned();
-        live_sessions::Entity::insert_many(rows)
-            .on_conflict(same)
-            .exec_without_returning(connection)
-            .await
-            .during("occupying channels")?;
+        // the same session again is no news
+        let occupant = |table: &'static str| Expr::col((table, live_sessions::Column::SessionId));
+        let same = OnConflict::column(live_sessions::Column::ChannelId)
+            .update_column(live_sessions::Column::SessionId)
+            .action_and_where(occupant("live_sessions").eq(occupant("excluded")))
+            .to_owned();
+        let occupied = live_sessions::Entity::insert_many(rows).on_conflict(same).exec_without_returning(connection);
+        if occupied.await.during(OCCUPYING)? < live.len() as u64 {
+            return Err(StoreError::backend(OCCUPYING, "another session was faster in one of them"));
+        }
     }
     Ok(())
 }
+
+const OCCUPYING: &str = "occupying channels";
 
 /// Rows of one statement: five values each stay far below SQLite's limit of 32,766.
 const CHUNK: usize = 1_000;

@@ -194,9 +194,9 @@ fn parse(line: &str) -> Line {
 }
 
 impl Ended {
-    /// Takes back what it said later: only that a move was sent still counts.
-    pub(crate) fn forget_outcomes_after(&mut self, instant: Instant) {
-        self.heard.retain(|(at, line)| *at <= instant || matches!(line, Line::Sent { .. }));
+    /// Takes back what it said later, also which moves it sent: their sessions may be promised by nobody.
+    pub(crate) fn forget_after(&mut self, instant: Instant) {
+        self.heard.retain(|(at, _)| *at <= instant);
     }
 
     /// Takes back that it did not work again: the fault was not over.

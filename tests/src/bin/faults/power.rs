@@ -65,7 +65,7 @@ impl Row for Power {
         harms.extend(cut(cutter, mount).err().map(|error| Harm::new(Kind::Manners, error)));
         let mut ended = child.kill();
         let heard = ended.heard.len();
-        ended.forget_outcomes_after(before);
+        ended.forget_after(before);
         harms.extend(ended.tell(&mut promises));
         harms.extend(mount.again().err().map(|error| Harm::new(Kind::Corrupt, error)));
         // the library keeps the index of a log open for a while, and the file system must go once more
