@@ -34,6 +34,8 @@ const SECRET_LIMIT: u64 = 1 << 14;
 pub(crate) struct Settings {
     /// Where the database is.
     pub(crate) database_url: String,
+    /// Replicas for reads that may be a moment old.
+    pub(crate) read_url: Option<String>,
     /// Where backups are made, and where they stay without another place; `backups` beside the database when it is
     /// not set.
     pub(crate) backup_dir: Option<PathBuf>,
@@ -94,6 +96,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             database_url: "sqlite://data/trivia.db".to_owned(),
+            read_url: None,
             backup_dir: None,
             backup_url: None,
             backup_endpoint: None,

@@ -48,6 +48,7 @@ impl App {
     /// Builds everything from the settings; nothing is opened yet.
     pub(crate) fn new(settings: &Settings) -> Result<Self, Failure> {
         let mut options = DatabaseOptions::new(settings.database_url.parse()?);
+        options.read_url = settings.read_url.as_deref().map(str::parse).transpose()?;
         options.readers = settings.readers;
         options.busy_timeout = Duration::from_millis(settings.busy_timeout_ms);
         options.projection_delay = Duration::from_millis(settings.projection_delay_ms);
@@ -77,6 +78,7 @@ impl App {
     pub(crate) fn moved_to(&self, dir: &Path) -> Self {
         let mut moved = self.clone();
         moved.options.url = DatabaseUrl::of_file(dir.join("trivia.db"));
+        moved.options.read_url = None;
         moved.backups = dir.join(BACKUPS).into();
         moved.options.backups = Some(moved.backups.clone());
         moved
@@ -90,6 +92,7 @@ impl App {
             other.options.backups = Some(other.backups.clone());
         }
         other.options.url = DatabaseUrl::of_file(file);
+        other.options.read_url = None;
         other
     }
 

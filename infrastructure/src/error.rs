@@ -152,7 +152,6 @@ fn lost_connection(error: &DbErr) -> Option<String> {
 }
 
 /// Whether a host of a server is lost, or no primary any more.
-#[cfg(feature = "postgres")]
 pub(crate) fn is_lost(error: &DbErr) -> bool {
     // of a standby, too: `BEGIN` with the wish to write
     const STATES: [&str; 7] = ["57P01", "57P02", "57P03", "57P05", "25P03", "25006", "0A000"];

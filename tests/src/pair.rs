@@ -86,7 +86,7 @@ impl Pair {
             pair.run(&["mkdir", "-p", &pair.socket(host)]);
         }
         // what each round begins with
-        pair.serve("template", Host::First, &[]);
+        pair.serve("template", Host::First, &["fsync=off"]);
         pair.ask("postgres", Host::First, "CREATE DATABASE game").await;
         schema::up(&pair.options(&[Host::First]), None).await.unwrap();
         pair.control("template", &["stop", "--mode=fast", "--wait"]);
@@ -190,17 +190,23 @@ impl Pair {
 
     fn control(&self, data: &str, arguments: &[&str]) {
         let program = self.bin.join("pg_ctl").display().to_string();
+        let log = self.dir.join(format!("{data}.log"));
         let data = self.data(data);
-        self.run(&[&[program.as_str()], arguments, &["--silent", "--pgdata", &data]].concat());
+        let succeeds = self.succeeds(&[&[program.as_str()], arguments, &["--silent", "--pgdata", &data]].concat());
+        assert!(succeeds, "{arguments:?}: {}", fs::read_to_string(log).unwrap_or_default());
     }
 
     /// Runs a program as the one who owns the servers.
     fn run(&self, line: &[&str]) {
+        assert!(self.succeeds(line), "{line:?}");
+    }
+
+    fn succeeds(&self, line: &[&str]) -> bool {
         let owner = fs::metadata(&self.dir).unwrap();
         let mut command = Command::new(line[0]);
         command.args(&line[1..]).uid(owner.uid()).gid(owner.gid()).current_dir(&self.dir);
-        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-        assert!(status.success(), "{line:?}");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().unwrap().success()
     }
 
     fn data(&self, name: &str) -> String {

@@ -14,6 +14,7 @@ use super::DatabaseOptions;
 use super::connect::{self, Access};
 #[cfg(feature = "postgres")]
 use super::hosts::{Hosts, Wanted};
+use crate::error::is_lost;
 
 /// The line to a database.
 #[derive(Clone)]
@@ -73,7 +74,6 @@ impl Line {
     }
 
     /// Whether it leads to a file, which is always there.
-    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_self, reason = "all lines do"))]
     fn is_to_a_file(&self) -> bool {
         #[cfg(feature = "postgres")]
         return self.hosts.is_none();
@@ -111,7 +111,7 @@ impl Line {
                 Err(error) => error,
             };
             times += 1;
-            if times == TIMES || !lease.is_lost(&error) || self.follow().await.is_err() {
+            if times == TIMES || self.is_to_a_file() || !is_lost(&error) || self.follow().await.is_err() {
                 return Err(error);
             }
         }
@@ -129,15 +129,6 @@ impl Lease {
             return hosts.watch(*generation, work).await;
         }
         work.await
-    }
-
-    /// Whether an error says that the host is lost.
-    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_self, reason = "a file is never lost"))]
-    fn is_lost(&self, error: &DbErr) -> bool {
-        #[cfg(feature = "postgres")]
-        return self.hosts.is_some() && crate::error::is_lost(error);
-        #[cfg(not(feature = "postgres"))]
-        false
     }
 }
 

@@ -303,6 +303,11 @@ mod tests {
             "postgres://trivia:canary@host:canary/trivia",
             "postgres://host/trivia?passwort=canary",
             "postgres://host/trivia?sslmode=canary",
+            "postgres://trivia:canary@host,/trivia",
+            "postgres://trivia:canary@a,b/trivia?port=1,2,3",
+            "postgres://trivia:canary@a,b/trivia?host=canary,d,e",
+            "postgres://trivia:canary@a,b:canary/trivia",
+            "postgres://trivia:canary@a,b/trivia?target_session_attrs=standby",
         ] {
             let error = url.parse::<Server>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
@@ -328,6 +333,36 @@ mod tests {
             assert_eq!(value(name), Some(expected), "{name}");
         }
         assert_eq!(server.database(), "game");
+    }
+
+    #[test]
+    fn a_server_may_be_several_hosts() {
+        let hosts = |url: &str| {
+            let server: Server = url.parse().unwrap();
+            let names = server.hosts().unwrap().into_iter().map(|host| host.name).collect::<Vec<_>>();
+            (names.join(" "), server.to_string())
+        };
+        for (url, names, shown) in [
+            ("postgres://u@a/trivia", "a:5432", "postgres://u@a:5432/trivia"),
+            (
+                "postgresql://u:x,y%40z@a:5433,b/trivia?target_session_attrs=read-write&sslmode=require",
+                "a:5433 b:5432",
+                "postgres://u@a:5433,b:5432/trivia",
+            ),
+            ("postgres://u@[::1]:1,[::2]:2/trivia", "[::1]:1 [::2]:2", "postgres://u@[::1]:1,[::2]:2/trivia"),
+            ("postgres://u@a,b/trivia?port=6000", "a:6000 b:6000", "postgres://u@a:6000,b:6000/trivia"),
+            (
+                "postgres://u@localhost/trivia?host=/run/a,/run/b&port=1,2",
+                "/run/a:1 /run/b:2",
+                "postgres://u@/trivia?host=/run/a,/run/b",
+            ),
+        ] {
+            assert_eq!(hosts(url), (names.to_owned(), shown.to_owned()), "{url}");
+        }
+        // each of them must prove who it is
+        let server: Server = "postgres://u@localhost,db.example.org/trivia".parse().unwrap();
+        let modes = server.hosts().unwrap().into_iter().map(|host| format!("{:?}", host.options.get_ssl_mode()));
+        assert_eq!(modes.collect::<Vec<_>>(), ["Prefer", "VerifyFull"]);
     }
 
     #[test]
