@@ -235,7 +235,7 @@ impl WriterGuard {
     /// Begins a transaction, with some patience when another process writes.
     pub(super) async fn begin(&self, monitor: &Monitor) -> Result<(DatabaseTransaction, Lease), DbErr> {
         let options = dialect::writing(self.connection.get_database_backend());
-        let begin = || self.connection.begin_with_options(options.clone());
+        let begin = || self.connection.begin_with_options(options);
         self.line.insist(|| retry::while_busy(monitor, begin)).await
     }
 }

@@ -146,7 +146,7 @@ impl Reader {
 
     /// Begins a transaction.
     pub(super) async fn begin(&self, options: TransactionOptions) -> Result<(DatabaseTransaction, Lease), DbErr> {
-        self.line.insist(|| self.connection.begin_with_options(options.clone())).await
+        self.line.insist(|| self.connection.begin_with_options(options)).await
     }
 }
 

@@ -16,14 +16,14 @@ use crate::read_model::{Effects, ReadModel, Whose};
 /// Where a repository works: on the store, where each call stands alone, or inside one transaction.
 pub(crate) enum Scope {
     Store { core: Arc<Core>, queue: mpsc::Sender<Job> },
-    Work { core: Arc<Core>, transaction: Transaction },
+    Work { core: Arc<Core>, transaction: Box<Transaction> },
 }
 
 impl Scope {
     /// A new transaction.
     pub(crate) async fn work(core: &Arc<Core>) -> StoreResult<Self> {
         let transaction = Transaction::begin(core, "a unit of work", Needs::Everything, Effects::NONE).await?;
-        Ok(Self::Work { core: Arc::clone(core), transaction })
+        Ok(Self::Work { core: Arc::clone(core), transaction: Box::new(transaction) })
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -85,7 +85,9 @@ impl Scope {
     /// both are left to its end. `effects` are what they do to the read model.
     pub(crate) async fn write(&self, what: &'static str, needs: Needs, effects: Effects) -> StoreResult<Writing<'_>> {
         match self {
-            Self::Store { core, .. } => Ok(Writing::Own(Transaction::begin(core, what, needs, effects).await?)),
+            Self::Store { core, .. } => {
+                Ok(Writing::Own(Box::new(Transaction::begin(core, what, needs, effects).await?)))
+            }
             Self::Work { transaction, .. } => {
                 transaction.tell(effects);
                 Ok(Writing::Joined(transaction))
@@ -179,7 +181,7 @@ impl Deref for Snapshot<'_> {
 
 /// A transaction to write in.
 pub(crate) enum Writing<'a> {
-    Own(Transaction),
+    Own(Box<Transaction>),
     Joined(&'a Transaction),
 }
 

@@ -85,7 +85,7 @@ impl Repository {
             Scope::Work { transaction, core } => {
                 let moves = [(&command, at)];
                 let Applied { mut outcomes, effects, .. } =
-                    apply(&**transaction, core, &moves, None, Trust::Nothing, Projection::Now).await?;
+                    apply(&***transaction, core, &moves, None, Trust::Nothing, Projection::Now).await?;
                 // a later step may fail, and then these rows are not so
                 transaction.tell(effects.without_rows());
                 outcomes.pop().unwrap_or_else(|| Err(StoreError::backend("a move", "it has no outcome")))
