@@ -1,5 +1,6 @@
 //! What an operator decides: `achievements`, `calendar`, and the boards that follow.
 
+use std::fs;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -137,7 +138,8 @@ fn a_bad_file_defines_nothing() {
     refused("deeper.json", deep.as_bytes(), &["recursion limit"]);
     refused("large.json", " ".repeat(2 * 1024 * 1024).as_bytes(), &["larger than"]);
     bench.run(["achievements", "define", "nowhere.json"]).expect_error(1, &["nowhere.json"]);
-    bench.run(["achievements", "define", "data"]).expect_error(1, &["data", "no file"]);
+    fs::create_dir(bench.path("folder")).unwrap();
+    bench.run(["achievements", "define", "folder"]).expect_error(1, &["folder", "no file"]);
     bench.run(["achievements", "define", "/dev/zero"]).expect_error(1, &["no file"]);
     assert_eq!(bench.json(["achievements", "list"]).as_array().unwrap().len(), 18);
 }

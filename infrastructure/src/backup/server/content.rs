@@ -166,11 +166,10 @@ pub(super) async fn contents_of_dump(programs: &Programs, dump: &Path) -> StoreR
 fn copied(line: &[u8]) -> Option<String> {
     let line = str::from_utf8(line).ok()?.strip_prefix("COPY ")?;
     let table = line.strip_suffix(" FROM stdin;\n")?.split_once(" (")?.0;
-    let table = table.strip_suffix('"').map_or_else(
+    table.strip_suffix('"').map_or_else(
         || table.rsplit_once('.').map(|(_, table)| table.to_owned()),
         |quoted| quoted.rsplit_once(".\"").map(|(_, table)| table.replace("\"\"", "\"")),
-    );
-    table
+    )
 }
 
 #[cfg(test)]
