@@ -117,7 +117,7 @@ async fn l24_a_backup_is_one_moment_while_others_write() {
     assert_eq!((made.manifest.format, made.manifest.extension()), (4, "dump"));
     assert_eq!(fs::metadata(&made.path).unwrap().permissions().mode() & 0o777, 0o600);
     let listed = home.backups().list().await.unwrap();
-    assert_eq!(listed, [made.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&made));
     let checked = home.backups().verify(&made.manifest.id).await.unwrap();
     assert!(checked.ok && checked.unopened.is_none(), "{checked:?}");
     // the digests are those of what comes out of the dump, so both are of one moment
