@@ -242,8 +242,11 @@ impl Hosts {
 
     fn go_to(&self, host: usize) {
         if self.standing.borrow().host != host {
-            tracing::warn!(host = self.hosts[host].name, "this host is followed from now on");
-            for (pool, access) in &*self.pools.lock().unwrap_or_else(PoisonError::into_inner) {
+            let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+            if !pools.is_empty() {
+                tracing::warn!(host = self.hosts[host].name, "this host is followed from now on");
+            }
+            for (pool, access) in &*pools {
                 pool.set_connect_options(self.driver(host, *access));
             }
         }

@@ -189,6 +189,8 @@ fn split(url: &str) -> Result<Vec<String>, String> {
             lists.split_first().map_or((String::new(), &lists[..]), |((_, first), rest)| (value(first), rest));
         let listed = lists.iter().map(|(name, values)| format!("{name}={}", value(values)));
         let parameters: Vec<_> = listed.chain(others.iter().map(|&other| other.to_owned())).collect();
+        // the parser of the driver wants a host behind a user, also beside a parameter that names the socket
+        let places = if places.is_empty() && !user.is_empty() { "localhost".to_owned() } else { places };
         format!("{scheme}://{user}{places}/{database}?{}", parameters.join("&"))
     };
     Ok((0..count).map(url).collect())

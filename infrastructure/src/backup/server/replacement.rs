@@ -18,15 +18,13 @@ use crate::error::During;
 const REPLACING: &str = "replacing the rows";
 /// Bytes of rows that travel together.
 const BATCH: usize = 1 << 20;
-/// Columns, constraints, indexes and triggers of the tables of the present schema.
+/// Columns, constraints and indexes of the tables of the present schema.
 const SHAPE: &str = "WITH ours AS (SELECT oid, relname FROM pg_class WHERE relkind IN ('r', 'p') \
         AND NOT relispartition AND relnamespace = current_schema()::regnamespace) \
     SELECT concat_ws(' ', 'table', relname, 'column', attname, format_type(atttypid, atttypmod), attnotnull) AS line \
         FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0 AND NOT attisdropped \
     UNION ALL SELECT concat_ws(' ', 'table', relname, pg_get_constraintdef(pg_constraint.oid)) \
         FROM ours JOIN pg_constraint ON conrelid = ours.oid WHERE contype IN ('c', 'f', 'p', 'u') \
-    UNION ALL SELECT concat_ws(' ', 'table', relname, tgname, proname, prosrc) \
-        FROM ours JOIN pg_trigger ON tgrelid = ours.oid JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal \
     UNION ALL SELECT concat_ws(' ', 'table', ours.relname, 'index', indexes.relname) FROM ours \
         JOIN pg_index ON indrelid = ours.oid JOIN pg_class indexes ON indexes.oid = indexrelid WHERE indisvalid";
 /// Which table refers to which.
@@ -65,9 +63,6 @@ impl Replacement<'_> {
         }
         let revision = revision(self.into).await?;
         let tables = self.parents_first().await?;
-        for table in &tables {
-            self.run(format!("ALTER TABLE {} DISABLE TRIGGER USER", table.quoted())).await?;
-        }
         for table in tables.iter().rev() {
             self.run(format!("DELETE FROM {}", table.quoted())).await?;
         }
@@ -75,9 +70,6 @@ impl Replacement<'_> {
         for table in &tables {
             progress.at(Phase::Copy, copied, None);
             copied += self.copy(table).await?;
-        }
-        for table in &tables {
-            self.run(format!("ALTER TABLE {} ENABLE TRIGGER USER", table.quoted())).await?;
         }
         self.raise_counters().await?;
         progress.at(Phase::Check, 0, None);
