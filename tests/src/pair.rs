@@ -185,28 +185,41 @@ impl Pair {
             options.push_str(&format!(" -c \"{setting}\""));
         }
         let log = format!("--log={}/{data}.log", self.dir.display());
-        self.control(data, &["start", "--wait", &log, &format!("--options={options}")]);
+        let until = Instant::now() + PATIENCE;
+        // what is left of one that was killed may be in the way for a moment
+        while let Err(said) = self.try_control(data, &["start", "--wait", &log, &format!("--options={options}")]) {
+            assert!(Instant::now() < until, "{said}");
+        }
     }
 
     fn control(&self, data: &str, arguments: &[&str]) {
+        self.try_control(data, arguments).unwrap();
+    }
+
+    fn try_control(&self, data: &str, arguments: &[&str]) -> Result<(), String> {
         let program = self.bin.join("pg_ctl").display().to_string();
         let log = self.dir.join(format!("{data}.log"));
         let data = self.data(data);
-        let succeeds = self.succeeds(&[&[program.as_str()], arguments, &["--silent", "--pgdata", &data]].concat());
-        assert!(succeeds, "{arguments:?}: {}", fs::read_to_string(log).unwrap_or_default());
+        let ended = self.ended(&[&[program.as_str()], arguments, &["--silent", "--pgdata", &data]].concat());
+        ended.map_err(|said| format!("{arguments:?}: {said} {}", fs::read_to_string(log).unwrap_or_default()))
     }
 
     /// Runs a program as the one who owns the servers.
     fn run(&self, line: &[&str]) {
-        assert!(self.succeeds(line), "{line:?}");
+        self.ended(line).unwrap();
     }
 
-    fn succeeds(&self, line: &[&str]) -> bool {
+    /// The same; what it says when it fails.
+    fn ended(&self, line: &[&str]) -> Result<(), String> {
         let owner = fs::metadata(&self.dir).unwrap();
         let mut command = Command::new(line[0]);
         command.args(&line[1..]).uid(owner.uid()).gid(owner.gid()).current_dir(&self.dir);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().unwrap().success()
+        let errors = self.dir.join("errors");
+        let said = fs::File::create(&errors).unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        let status = command.status().unwrap();
+        let said = || format!("{line:?}: {status} {}", fs::read_to_string(&errors).unwrap_or_default());
+        status.success().then_some(()).ok_or_else(said)
     }
 
     fn data(&self, name: &str) -> String {

@@ -189,6 +189,10 @@ impl Table {
             let values = row.values.into_iter().map(Expr::value);
             insert.values(values).map_err(|error| DbErr::Query(sea_orm::RuntimeErr::Internal(error.to_string())))?;
         }
+        if matches!(self.change, Change::Removed) {
+            // rows that change are gone, and the key may be another one on a server
+            return Ok(backend.build(&insert));
+        }
         let mut same = OnConflict::columns(self.key.iter().map(|&at| self.columns[at]));
         let others = (0..self.columns.len()).filter(|at| !self.key.contains(at)).map(|at| self.columns[at]);
         let others: Vec<_> = others.collect();

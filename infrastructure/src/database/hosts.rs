@@ -266,7 +266,8 @@ impl Hosts {
         let is_list = self.is_list();
         let mut asked = JoinSet::new();
         for (at, host) in self.hosts.iter().cloned().enumerate() {
-            asked.spawn(async move { (at, ask(host, is_list).await) });
+            let name = self.name.clone();
+            asked.spawn(async move { (at, ask(host, &name, is_list).await) });
         }
         let mut answers: Vec<_> = self.hosts.iter().map(|_| Answer::Silence("it was not asked".to_owned())).collect();
         while let Some(answered) = asked.join_next().await {
@@ -336,8 +337,8 @@ impl Hosts {
     }
 }
 
-/// Asks a host who it is.
-async fn ask(host: Host, is_list: bool) -> Answer {
+/// Asks a host of a server who it is.
+async fn ask(host: Host, server: &str, is_list: bool) -> Answer {
     let asked = async {
         let mut connection = PgConnection::connect_with(&host.options).await?;
         let answer = introduction(&mut connection, is_list).await?;
@@ -349,7 +350,7 @@ async fn ask(host: Host, is_list: bool) -> Answer {
         return Answer::Silence("it does not answer".to_owned());
     };
     answer.unwrap_or_else(|error: sqlx::Error| {
-        match translate(DbErr::Conn(RuntimeErr::SqlxError(error.into())), &host.name) {
+        match translate(DbErr::Conn(RuntimeErr::SqlxError(error.into())), server) {
             StoreError::Unreachable { reason, .. } => Answer::Silence(reason),
             refusal => Answer::Refusal(refusal),
         }

@@ -256,6 +256,6 @@ mod tests {
 
     #[test]
     fn binary_values_come_back() {
-        assert_eq!(bound(&json!(["00FF41"])), vec![0, 255, 65].into());
+        assert_eq!(bound(&json!(["00FF41"])), vec![0_u8, 255, 65].into());
     }
 }
