@@ -82,9 +82,6 @@ impl Pair {
         BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n", "{}", fs::read_to_string(dir.join("errors")).unwrap());
         let pair = Self { dir, bin, _keeper: keeper };
-        for host in [Host::First, Host::Second] {
-            pair.run(&["mkdir", "-p", &pair.socket(host)]);
-        }
         // what each round begins with
         pair.serve("template", Host::First, &["fsync=off"]);
         pair.ask("postgres", Host::First, "CREATE DATABASE game").await;
@@ -185,23 +182,20 @@ impl Pair {
             options.push_str(&format!(" -c \"{setting}\""));
         }
         let log = format!("--log={}/{data}.log", self.dir.display());
-        let until = Instant::now() + PATIENCE;
-        // what is left of one that was killed may be in the way for a moment
-        while let Err(said) = self.try_control(data, &["start", "--wait", &log, &format!("--options={options}")]) {
-            assert!(Instant::now() < until, "{said}");
-        }
+        // the lock of one that was killed is in the way when its process number is somebody else's by now
+        self.run(&["rm", "-rf", &socket]);
+        self.run(&["mkdir", "-p", &socket]);
+        self.control(data, &["start", "--wait", &log, &format!("--options={options}")]);
     }
 
     fn control(&self, data: &str, arguments: &[&str]) {
-        self.try_control(data, arguments).unwrap();
-    }
-
-    fn try_control(&self, data: &str, arguments: &[&str]) -> Result<(), String> {
         let program = self.bin.join("pg_ctl").display().to_string();
         let log = self.dir.join(format!("{data}.log"));
         let data = self.data(data);
         let ended = self.ended(&[&[program.as_str()], arguments, &["--silent", "--pgdata", &data]].concat());
-        ended.map_err(|said| format!("{arguments:?}: {said} {}", fs::read_to_string(log).unwrap_or_default()))
+        if let Err(said) = ended {
+            panic!("{said} {}", fs::read_to_string(log).unwrap_or_default());
+        }
     }
 
     /// Runs a program as the one who owns the servers.
