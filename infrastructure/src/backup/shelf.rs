@@ -123,6 +123,7 @@ impl Shelf {
     }
 
     /// Whether copies are made smaller before they are stored.
+    #[cfg(feature = "postgres")]
     pub(super) const fn compresses(&self) -> bool {
         self.codec.level.is_some()
     }
