@@ -699,6 +699,15 @@ async fn the_program_says_what_it_did_and_would_do() {
     let ended = program.copy(&file, &url, &["--yes"]);
     ended.expect(0);
     assert!(ended.stdout().contains("ok: both have the same rows in every table."), "{}", ended.stdout());
+    // in a file triggers keep them, and the copy leaves them alone
+    let back = program.file("back.db");
+    program.copy(&url, &back, &["--yes"]).expect(0);
+    let db = connect(&program.bench.path("back.db")).await;
+    db.execute_unprepared("UPDATE score_counts SET players = players + 1 WHERE width = 128").await.unwrap();
+    db.close().await.unwrap();
+    let ended = program.copy(&url, &back, &["--yes"]);
+    ended.expect(3);
+    assert!(ended.stdout().contains("not the same: score_counts"), "{}", ended.stdout());
     // whoever names something wrong is told so, without a password
     let secret = |url: &str| url.replace("//trivia@", "//trivia:canary@");
     for (from, to, word) in [

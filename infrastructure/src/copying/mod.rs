@@ -179,7 +179,7 @@ impl GameCopy {
             self.prove(target, &mut plans).await?;
         }
         let waiting = if target.is_server() { waiting(&plans) } else { 0 };
-        // counts that triggers keep follow from the rest, whatever the source has
+        // in a file, counts that triggers keep follow from the rest, whatever the source has
         let is_whole = plans.iter().all(|plan| plan.report.equal || plan.table.is_derived());
         if is_whole && (is_written || found.is_half) {
             let tables: Vec<_> = plans.iter().map(|plan| &plan.table).collect();
