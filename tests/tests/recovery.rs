@@ -318,6 +318,15 @@ fn garbage(bytes: &mut [u8], random: &SeededRandom) {
     }
 }
 
+/// Whether the sector at an offset has the head of its page, or nothing but cells: what is not in use keeps the bytes
+/// of cells that went (<https://sqlite.org/fileformat2.html#b_tree_pages>).
+fn is_in_use(file: &[u8], at: usize) -> bool {
+    let page = &file[at - at % PAGE..];
+    let number = |at: usize| usize::from(u16::from_be_bytes([page[at], page[at + 1]]));
+    let (first_free, cells) = (number(1), number(5));
+    at.is_multiple_of(PAGE) || first_free == 0 && cells <= at % PAGE
+}
+
 /// The root pages of tables, or of one.
 async fn roots(path: &Path, only: Option<&str>) -> Vec<usize> {
     let connection = bench::connect(path).await;
@@ -373,11 +382,12 @@ async fn rescues(name: &str, facts: f64, all: f64, damage: impl Fn(&mut Vec<u8>)
 async fn one_sector() {
     for seed in 0..2 {
         let random = random(seed);
-        rescues("one sector", 99.6, 99.0, |file| {
+        // the head of a page takes the page: up to 29 of 7,200 facts, and the sums of their players
+        rescues("one sector", 99.5, 97.0, |file| {
             // not the first page, which is a case of its own, and not where nothing is: nobody would miss it
             let at = loop {
                 let at = PAGE + below(&random, file.len() / 512 - 8) * 512;
-                if file[at..at + 512].iter().filter(|byte| **byte != 0).count() > 256 {
+                if is_in_use(file, at) {
                     break at;
                 }
             };
