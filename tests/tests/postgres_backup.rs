@@ -3,9 +3,13 @@
 #[path = "cli/bench.rs"]
 #[expect(dead_code, reason = "the tests of the command line use the rest of it")]
 mod bench;
+#[path = "s3_server/mod.rs"]
+#[expect(dead_code, reason = "the tests of all places use the rest of it")]
+mod s3_server;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use age::secrecy::ExposeSecret;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -20,12 +25,13 @@ use trivia_domain::StoreError;
 use trivia_domain::model::{BackupInfo, BackupKind, Calendar, UserId};
 use trivia_domain::ports::{BackupService, CheckOutcome, MaintenancePort, Repositories, Store};
 use trivia_infrastructure::{
-    BackupOptions, Database, DatabaseOptions, DatabaseUrl, PostgresBackups, SqliteBackups, SystemClock, SystemRandom,
-    schema,
+    BackupOptions, Database, DatabaseOptions, DatabaseUrl, PostgresBackups, S3Store, SqliteBackups, SystemClock,
+    SystemRandom, schema,
 };
 use trivia_tests::postgres::{ScratchDatabase, Server};
 
 use bench::{Bench, Ended};
+use s3_server::S3Server;
 
 /// How often a restore is killed.
 const KILLS: u32 = 8;
@@ -149,18 +155,34 @@ async fn l25_damage_anywhere_is_refused() {
     assert_eq!(home.scratch_databases().await, 0);
 }
 
-#[tokio::test]
-async fn packed_backups_go_the_same_way() {
+#[tokio::test(flavor = "multi_thread")]
+async fn dumps_go_packed_and_encrypted_to_object_storage_and_back() {
     let Some(home) = Home::new().await else { return };
     home.add_players(1..5).await;
-    let mut places = BackupOptions::from(home.place());
-    places.compression = Some(3);
-    let backups = PostgresBackups::new(home.scratch.options(), places, Arc::new(SystemClock));
-    let made = backups.create(BackupKind::Manual, "").await.unwrap();
-    assert_eq!(made.manifest.extension(), "dump.zst");
+    let storage = S3Server::start();
+    let identity = age::x25519::Identity::generate();
+    let key = home.dir.path().join("identity");
+    fs::write(&key, format!("{}\n", identity.to_string().expose_secret())).unwrap();
+    // each of another machine, which has nothing but the key
+    let machine = |name: &str| {
+        let mut places = BackupOptions::from(home.dir.path().join(name));
+        places.store = Some(Arc::new(S3Store::new(&storage.options("game/main")).unwrap()));
+        places.compression = Some(3);
+        places.encrypt_to = vec![identity.to_public().to_string().parse().unwrap()];
+        places.identity_file = Some(key.clone());
+        PostgresBackups::new(home.scratch.options(), places, Arc::new(SystemClock))
+    };
+    let made = machine("one").create(BackupKind::Manual, "").await.unwrap();
+    assert_eq!(made.manifest.extension(), "dump.zst.age");
     home.add_players(5..9).await;
-    backups.restore(&made.manifest.id).await.unwrap();
+    let other = machine("other");
+    assert_eq!(other.list().await.unwrap(), std::slice::from_ref(&made));
+    assert!(other.verify(&made.manifest.id).await.unwrap().ok);
+    assert!(other.drill(&made.manifest.id).await.unwrap().ok);
+    let previous = other.restore(&made.manifest.id).await.unwrap().previous.unwrap();
     assert_eq!(home.players().await, 4);
+    machine("one").restore(&previous.manifest.id).await.unwrap();
+    assert_eq!(home.players().await, 8);
 }
 
 #[tokio::test]
@@ -299,6 +321,36 @@ async fn a_restore_makes_tables_that_are_gone_anew() {
 }
 
 #[tokio::test]
+async fn l25_what_is_damaged_is_set_aside_by_a_restore() {
+    let Some(home) = Home::new().await else { return };
+    home.add_players(1..6).await;
+    let made = home.create().await;
+    let db = home.scratch.connect().await;
+    let then = rows(&db).await;
+    // a page that is none
+    let file = "SELECT current_setting('data_directory') || '/' || pg_relation_filepath('ledger')";
+    let file = db.query_one_raw(Statement::from_string(DbBackend::Postgres, file)).await.unwrap().unwrap();
+    let file: String = file.try_get_by_index(0).unwrap();
+    fs::OpenOptions::new().append(true).open(file).unwrap().write_all(&[0x55; 8192]).unwrap();
+    let checked = home.database.check().await;
+    let CheckOutcome::Bad { problems } = checked else { panic!("{checked:?}") };
+    assert!(problems[0].starts_with("pages: table ledger cannot be read: "), "{problems:?}");
+    let refused = home.database.users().get_or_create(user(6)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Corrupt { .. }), "nobody builds on what is damaged: {refused}");
+    let refused = home.backups().create(BackupKind::Manual, "").await.unwrap_err();
+    assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+
+    let report = home.backups().restore(&made.manifest.id).await.unwrap();
+    assert_eq!(report.previous, None);
+    assert_eq!(rows(&db).await, then);
+    let aside = "SELECT count(*) FROM pg_tables WHERE schemaname LIKE 'public_damaged_%' AND tablename = 'ledger'";
+    assert_eq!(number(&db, aside).await, 1, "nothing is thrown away");
+    assert_eq!(home.database.check().await, CheckOutcome::Ok);
+    home.add_players(6..8).await;
+    home.create().await;
+}
+
+#[tokio::test]
 async fn rules_of_a_backup_reach_hosts_that_have_read_others() {
     let Some(home) = Home::new().await else { return };
     let made = home.create().await;
@@ -319,7 +371,7 @@ fn l25_a_restore_that_is_killed_leaves_the_old_rows_or_the_new_ones() {
     let bench = Bench::empty();
     let command = |arguments: &[&str]| {
         let mut command = bench::program(bench.dir.path());
-        command.args(arguments).env("DATABASE_URL", scratch.url()).env("TRIVIA_DURABILITY", "normal");
+        command.args(arguments).env("DATABASE_URL", scratch.url());
         command
     };
     let json = |arguments: &[&str]| {
@@ -372,7 +424,7 @@ fn l28_programs_that_are_too_old_are_passed_over() {
         fs::set_permissions(old, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let mut command = bench.command(["backup", "create"]);
-    command.env("DATABASE_URL", scratch.url()).env("TRIVIA_DURABILITY", "normal").env("PATH", bench.path("old"));
+    command.env("DATABASE_URL", scratch.url()).env("PATH", bench.path("old"));
     let ended = Ended(command.output().unwrap());
     if Path::new("/usr/lib/postgresql").exists() {
         ended.expect(0);

@@ -65,6 +65,9 @@ impl Engine {
 }
 
 const ASKING: &str = "asking the engine";
+const READING: &str = "reading a table";
+/// Pages of a server's table that are read by one statement: it must not take as long as one that has gone wrong.
+const PAGES_AT_ONCE: i64 = 4096;
 
 async fn one(connection: &impl ConnectionTrait, sql: &str) -> StoreResult<QueryResult> {
     let statement = Statement::from_string(connection.get_database_backend(), sql);
@@ -123,7 +126,7 @@ async fn pages(connection: &impl ConnectionTrait, what: &str) -> StoreResult<Vec
 }
 
 /// A server keeps its constraints; what it cannot promise is an index or a constraint that somebody left half made,
-/// and pages whose checksums were wrong.
+/// and pages, which it looks at when a row on them is wanted.
 async fn problems_of_a_server(connection: &impl ConnectionTrait) -> StoreResult<Vec<String>> {
     let sql = "SELECT 'index ' || relname || ' is not whole' AS problem FROM pg_index \
                JOIN pg_class ON pg_class.oid = indexrelid \
@@ -132,7 +135,36 @@ async fn problems_of_a_server(connection: &impl ConnectionTrait) -> StoreResult<
                WHERE NOT convalidated AND connamespace = current_schema()::regnamespace \
                UNION ALL SELECT checksum_failures || ' pages had wrong checksums' FROM pg_stat_database \
                WHERE datname = current_database() AND checksum_failures > 0";
-    lines(connection, sql, &["problem"]).await
+    let mut problems = lines(connection, sql, &["problem"]).await?;
+    for table in tables(connection).await? {
+        match read_all(connection, &format!("\"{}\"", table.replace('"', "\"\""))).await {
+            Ok(()) => {}
+            Err(StoreError::Corrupt { reason, .. }) => {
+                problems.push(format!("{PAGES}table {table} cannot be read: {reason}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(problems)
+}
+
+/// Reads each value of each row, page by page.
+async fn read_all(connection: &impl ConnectionTrait, table: &str) -> StoreResult<()> {
+    let backend = connection.get_database_backend();
+    let size = "SELECT pg_relation_size(CAST($1 AS regclass)) / CAST(current_setting('block_size') AS bigint) AS pages";
+    let size = Statement::from_sql_and_values(backend, size, [table.into()]);
+    let size = connection.query_one_raw(size).await.during(READING)?;
+    let pages = size.map_or(Ok(0), |row| row.try_get::<i64>("", "pages")).during(READING)?;
+    let mut first = 0;
+    while first < pages {
+        let next = first + PAGES_AT_ONCE;
+        let read = format!(
+            "SELECT COUNT(CAST(of_it.* AS TEXT)) FROM {table} of_it WHERE ctid >= '({first},0)' AND ctid < '({next},0)'"
+        );
+        connection.query_one_raw(Statement::from_string(backend, read)).await.during(READING)?;
+        first = next;
+    }
+    Ok(())
 }
 
 /// The named columns of each row, as text.
