@@ -91,7 +91,7 @@ pub enum StoreError {
         /// What was found instead.
         reason: String,
     },
-    /// Another machine refuses this program's keys or what it asked for.
+    /// Another machine refuses this program's keys or what it asked for, or does not prove who it is.
     #[error("{what} was refused: {reason}")]
     Denied {
         /// Server or object.
@@ -240,7 +240,9 @@ impl StoreError {
                 "install PostgreSQL's client programs of that version or newer, such as the package postgresql-client; \
                  nothing was changed"
             }
-            Self::Denied { .. } => "check the keys, the region and what they may do there; nothing was changed",
+            Self::Denied { .. } => {
+                "check the address, the keys or the password, and what they may do there; nothing was changed"
+            }
             Self::Unreachable { .. } => "check the address and the network, then try again; nothing was changed",
             Self::OutcomeUnknown { .. } => "retry with the same idempotency key; it is counted once",
             Self::Backend { .. } => "see the log for the cause; nothing was acknowledged",

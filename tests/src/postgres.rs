@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,14 +19,17 @@ const REQUIRE: [&str; 2] = ["TRIVIA_TEST_REQUIRE_POSTGRES", "TRIVIA_TEST_REQUIRE
 /// Makes a cluster, starts its server, says so, and waits: for the end of its input, which comes with the end of the
 /// test process. It flushes as a real one does, because stores refuse one that does not.
 const SCRIPT: &str = r#"
-"$BIN/initdb" --pgdata="$DIR/data" --username=trivia --auth=trust --encoding=UTF8 --locale=C --no-sync >"$DIR/log" &&
-"$BIN/pg_ctl" start --wait --silent --pgdata="$DIR/data" --log="$DIR/log" --options="-k $DIR -h '' \
+"$BIN/initdb" --pgdata="$DIR/data" --username=trivia --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 \
+    --locale=C --no-sync >"$DIR/log" &&
+"$BIN/pg_ctl" start --wait --silent --pgdata="$DIR/data" --log="$DIR/log" --options="-k $DIR $LISTEN \
     -c max_connections=300 -c deadlock_timeout=100ms -c log_min_messages=warning" &&
 echo ready && read -r _
 "$BIN/pg_ctl" stop --silent --mode=immediate --pgdata="$DIR/data"
 rm -rf "$DIR"
 "#;
 
+/// What a server that nobody finds by the network is told.
+const NOWHERE: &str = "-h ''";
 /// The databases that tests copy.
 const TEMPLATE: &str = "template_of_tests";
 
@@ -34,6 +37,7 @@ const TEMPLATE: &str = "template_of_tests";
 pub struct Server {
     dir: PathBuf,
     bin: PathBuf,
+    port: u16,
     next: AtomicU32,
     template: OnceCell<()>,
     // its input is open as long as this process lives
@@ -48,7 +52,30 @@ impl Server {
     #[must_use]
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
-        required(SHARED.get_or_init(|| programs().map(Self::start)).as_ref())
+        let start = || programs().map(|bin| Self::start(bin, 5432, &|_| NOWHERE.to_owned()));
+        required(SHARED.get_or_init(start).as_ref())
+    }
+
+    /// Another server, which listens at a port of this machine, and proves who it is by a certificate and its key (PEM).
+    /// Whoever comes this way needs a password.
+    ///
+    /// # Panics
+    /// See [`shared`](Self::shared).
+    #[must_use]
+    pub fn with_certificate(port: u16, certificate: &str, key: &str) -> Option<&'static Self> {
+        let listen = |dir: &Path| {
+            let owner = fs::metadata(dir).unwrap();
+            let [certificate, key] = [("certificate", certificate), ("key", key)].map(|(name, text)| {
+                let path = dir.join(name);
+                fs::write(&path, text).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+                chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
+                path.display().to_string()
+            });
+            format!("-h localhost -p {port} -c ssl=on -c ssl_cert_file={certificate} -c ssl_key_file={key}")
+        };
+        // it lives as long as its process, like the shared one
+        required(programs()).map(|bin| &*Box::leak(Box::new(Self::start(bin, port, &listen))))
     }
 
     /// The same, where tests want one.
@@ -57,7 +84,7 @@ impl Server {
         if wanted { Self::shared() } else { None }
     }
 
-    fn start(bin: PathBuf) -> Self {
+    fn start(bin: PathBuf, port: u16, listen: &dyn Fn(&Path) -> String) -> Self {
         // not one that removes itself: the script does, also when this process is killed
         let dir = tempfile::Builder::new().prefix("trivia-postgres-").tempdir().unwrap().keep();
         let mut script = Command::new("sh");
@@ -69,6 +96,7 @@ impl Server {
             chown(&dir, Some(user), Some(group)).unwrap();
             script.uid(user).gid(group);
         }
+        script.env("LISTEN", listen(&dir));
         let mut keeper = script.current_dir(&dir).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -77,12 +105,12 @@ impl Server {
             let _ = fs::File::open(dir.join("errors")).and_then(|mut file| file.read_to_string(&mut errors));
             panic!("PostgreSQL does not start: {errors}");
         }
-        Self { dir, bin, next: AtomicU32::new(0), template: OnceCell::new(), _keeper: keeper }
+        Self { dir, bin, port, next: AtomicU32::new(0), template: OnceCell::new(), _keeper: keeper }
     }
 
     /// The URL of a database.
     fn url(&self, database: &str) -> String {
-        format!("postgres://trivia@localhost/{database}?host={}", self.dir.display())
+        format!("postgres://trivia@localhost:{}/{database}?host={}", self.port, self.dir.display())
     }
 
     async fn run(&self, sql: &str) {
@@ -141,7 +169,7 @@ impl Server {
         };
         control(&["stop", "--mode=immediate"]);
         let log = format!("--log={}", self.dir.join("log").display());
-        let options = format!("--options=-k {} -h '' -c max_connections=300", self.dir.display());
+        let options = format!("--options=-k {} {NOWHERE} -c max_connections=300", self.dir.display());
         control(&["start", "--wait", &log, &options]);
     }
 }

@@ -6,6 +6,8 @@
 mod bench;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -284,6 +286,26 @@ async fn two_migrations_at_once_are_one() {
     assert_eq!(schema::status(&options).await.unwrap().pending, Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn several_processes_that_migrate_at_once_are_one() {
+    let Some(server) = Server::shared() else { return };
+    let scratch = server.empty_database().await;
+    let bench = Bench::empty();
+    let start = |_| {
+        let mut program = bench.program();
+        program.args(["migrate", "up", "--json"]).env("DATABASE_URL", scratch.url());
+        program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let processes: Vec<_> = (0..4).map(start).collect();
+    let mut applied = 0;
+    for process in processes {
+        let ended = Ended(process.wait_with_output().unwrap());
+        applied += ended.expect(0).document()["ran"].as_array().unwrap().len();
+    }
+    assert_eq!(applied, Migrator::migrations().len(), "each step once");
+    assert_eq!(schema::status(&scratch.options()).await.unwrap().pending, Vec::<String>::new());
+}
+
 // ---- several hosts
 
 #[tokio::test(flavor = "multi_thread")]
@@ -402,6 +424,31 @@ async fn l9_new_rules_and_answers_on_another_host_leave_no_drift() {
     assert!(player.await.unwrap() > 0);
     assert_eq!(one.verify().await.unwrap(), []);
     assert_eq!(one.check().await, CheckOutcome::Ok);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l14_a_page_is_of_one_moment_while_another_host_writes() {
+    const PLAYERS: i64 = 300;
+    let Some(server) = Server::shared() else { return };
+    let scratch = server.database().await;
+    let (one, other) = (open(scratch.options()).await, open(scratch.options()).await);
+    let newcomers = tokio::spawn(async move {
+        for player in 1..=PLAYERS {
+            other.users().get_or_create(id(player)).await.unwrap();
+            other.play().award(award(id(player), player)).await.unwrap();
+        }
+    });
+    let (mut sizes, mut is_over) = (BTreeSet::new(), false);
+    while !is_over {
+        is_over = newcomers.is_finished();
+        let page = one.rankings().page(Board::AllTime, None, 500).await.unwrap();
+        assert_eq!(page.total, page.entries.len() as u64, "counted and listed at different moments");
+        assert!(page.entries.iter().zip(1..).all(|(entry, rank)| entry.rank == rank));
+        sizes.insert(page.total);
+    }
+    newcomers.await.unwrap();
+    assert_eq!(sizes.last(), Some(&(PLAYERS as u64)));
+    assert!(sizes.len() > 10, "too rarely was somebody new to prove anything");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -537,6 +584,42 @@ async fn a_database_on_a_server_is_checked_and_described() {
     assert!(!drift.is_empty() && drift.iter().all(|drift| drift.table == "score_counts"), "{drift:?}");
 }
 
+#[test]
+fn a_server_on_the_network_proves_who_it_is() {
+    let certified = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let (own, strangers) = (certified("localhost"), certified("localhost"));
+    let port = TcpListener::bind(("localhost", 0)).unwrap().local_addr().unwrap().port();
+    let server = Server::with_certificate(port, &own.cert.pem(), &own.signing_key.serialize_pem());
+    let Some(server) = server else { return };
+    let scratch = server.empty_database_now();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let db = scratch.connect().await;
+        db.execute_unprepared("ALTER ROLE trivia PASSWORD 'canary'").await.unwrap();
+    });
+    let bench = Bench::empty();
+    let authority = bench.write("authority.pem", own.cert.pem()).display().to_string();
+    let stranger = bench.write("stranger.pem", strangers.cert.pem()).display().to_string();
+    let run = |password: &str, host: &str, parameters: &str, arguments: &[&str]| {
+        let url = format!("postgres://trivia:{password}@{host}:{port}/{}?{parameters}", scratch.name());
+        let ended = Ended(bench.command(arguments).env("DATABASE_URL", url).output().unwrap());
+        assert!(!ended.stderr().contains("canary") && !ended.stdout().contains("canary"), "{}", ended.stderr());
+        ended
+    };
+    let proved = format!("sslmode=verify-full&sslrootcert={authority}");
+    // the programs of PostgreSQL are led there, too
+    for arguments in [&["init"][..], &["backup", "create"], &["backup", "verify", "--drill"]] {
+        run("canary", "localhost", &proved, arguments).expect(0);
+    }
+    let backups = run("canary", "localhost", &proved, &["backup", "list", "--json"]).document();
+    run("canary", "localhost", &proved, &["backup", "restore", backups[0]["id"].as_str().unwrap()]).expect(0);
+    let other = format!("sslmode=verify-full&sslrootcert={stranger}");
+    run("canary", "localhost", &other, &["stats"]).expect_error(1, &["certificate"]);
+    run("canary", "127.0.0.1", &proved, &["stats"]).expect_error(1, &["certificate"]);
+    run("canary", "127.0.0.1", "sslmode=require", &["stats"]).expect(0);
+    run("wrong", "localhost", &proved, &["stats"]).expect_error(1, &["password"]);
+}
+
 // ---- the program
 
 #[tokio::test]
@@ -544,12 +627,7 @@ async fn the_program_works_on_a_server() {
     let Some(server) = Server::shared() else { return };
     let scratch = server.empty_database().await;
     let bench = Bench::empty();
-    let run = |arguments: &[&str]| {
-        let mut command = bench.command(arguments);
-        // the server of the tests flushes nothing
-        command.env("DATABASE_URL", scratch.url()).env("TRIVIA_DURABILITY", "normal");
-        Ended(command.output().unwrap())
-    };
+    let run = |arguments: &[&str]| Ended(bench.command(arguments).env("DATABASE_URL", scratch.url()).output().unwrap());
     let json = |arguments: &[&str]| {
         let ended = run(&[arguments, &["--json"]].concat());
         ended.expect(0);

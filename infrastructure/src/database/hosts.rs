@@ -350,11 +350,23 @@ async fn ask(host: Host, server: &str, is_list: bool) -> Answer {
         return Answer::Silence("it does not answer".to_owned());
     };
     answer.unwrap_or_else(|error: sqlx::Error| {
+        if let Some(reason) = distrust(&error) {
+            return Answer::Refusal(StoreError::Denied { what: server.to_owned(), reason });
+        }
         match translate(DbErr::Conn(RuntimeErr::SqlxError(error.into())), server) {
             StoreError::Unreachable { reason, .. } => Answer::Silence(reason),
             refusal => Answer::Refusal(refusal),
         }
     })
+}
+
+/// Why there is no secure line; waiting for a better one is of no use.
+fn distrust(error: &sqlx::Error) -> Option<String> {
+    match error {
+        sqlx::Error::Tls(_) => Some(error.to_string()),
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Some(error.to_string()),
+        _ => None,
+    }
 }
 
 async fn introduction(connection: &mut PgConnection, is_list: bool) -> sqlx::Result<Answer> {
