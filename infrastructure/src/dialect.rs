@@ -37,23 +37,16 @@ pub(crate) enum Gate {
 
 /// A transaction that writes. On SQLite it does so from its beginning: one that begins by reading may not be able to
 /// write later. On a server each of its statements sees what was committed before the statement, so what is read
-/// after a lock was taken is the newest.
+/// after a lock was taken is the newest; its connections are opened with that.
 pub(crate) const fn writing(backend: DbBackend) -> TransactionOptions {
-    match backend {
-        DbBackend::Sqlite => TransactionOptions {
-            isolation_level: None,
-            access_mode: None,
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        },
-        _ => TransactionOptions {
-            isolation_level: Some(IsolationLevel::ReadCommitted),
-            access_mode: Some(AccessMode::ReadWrite),
-            sqlite_transaction_mode: None,
-        },
-    }
+    let sqlite_transaction_mode = match backend {
+        DbBackend::Sqlite => Some(SqliteTransactionMode::Immediate),
+        _ => None,
+    };
+    TransactionOptions { isolation_level: None, access_mode: None, sqlite_transaction_mode }
 }
 
-/// A transaction that reads one moment.
+/// A transaction that reads one moment, on any connection; those that only read do nothing else.
 pub(crate) const fn reading(backend: DbBackend) -> TransactionOptions {
     match backend {
         DbBackend::Sqlite => {

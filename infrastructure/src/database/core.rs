@@ -86,7 +86,7 @@ impl Core {
 
     /// Queries of one moment.
     pub(crate) async fn view(self: &Arc<Self>, guard: ReaderGuard, what: &'static str) -> StoreResult<View> {
-        let (inner, lease) = guard.begin(dialect::reading(guard.get_database_backend())).await.during(what)?;
+        let (inner, lease) = guard.begin().await.during(what)?;
         Ok(View { statements: Statements::new(self, inner, lease), _guard: guard })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement,
-    TransactionOptions, TransactionTrait,
+    TransactionTrait,
 };
 use trivia_domain::{StoreError, StoreResult};
 
@@ -144,9 +144,9 @@ impl Reader {
         Ok(Self { connection, line })
     }
 
-    /// Begins a transaction.
-    pub(super) async fn begin(&self, options: TransactionOptions) -> Result<(DatabaseTransaction, Lease), DbErr> {
-        self.line.insist(|| self.connection.begin_with_options(options)).await
+    /// Begins a transaction, which reads one moment.
+    pub(super) async fn begin(&self) -> Result<(DatabaseTransaction, Lease), DbErr> {
+        self.line.insist(|| self.connection.begin()).await
     }
 }
 

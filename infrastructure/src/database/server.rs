@@ -253,9 +253,11 @@ pub(super) fn settings(options: &DatabaseOptions, access: Access) -> Vec<(&'stat
         Access::Schema | Access::AsItIs => {}
         Access::Read | Access::Write => settings.push(("statement_timeout", millis(LONGEST_STATEMENT))),
     }
-    if access == Access::Read {
-        settings.push(("default_transaction_read_only", "on".to_owned()));
-    }
+    // so that no transaction has to ask for it
+    let (read_only, isolation) =
+        if access == Access::Read { ("on", "repeatable read") } else { ("off", "read committed") };
+    settings.push(("default_transaction_read_only", read_only.to_owned()));
+    settings.push(("default_transaction_isolation", isolation.to_owned()));
     settings
 }
 
