@@ -12,8 +12,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use trivia_infrastructure::{DatabaseOptions, DatabaseUrl};
 
-/// Whether these tests run on a server: the target `cli_postgres` has most of those of `cli` once more.
-pub(crate) const ON_A_SERVER: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"cli_postgres");
+/// Whether these tests run on a server: the targets `cli_postgres` and `crash_postgres` have most of those of `cli` and
+/// `crash` once more.
+pub(crate) const ON_A_SERVER: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"cli_postgres" | b"crash_postgres");
 
 /// A working directory with a `data` folder that does not exist yet, or a database on a server that is empty. Whatever
 /// a test does to the database there, in the end it is whole and every derived number follows from the ledger.
@@ -59,8 +60,7 @@ impl Bench {
     fn variables(&self) -> Vec<(&'static str, String)> {
         #[cfg(feature = "postgres")]
         if let Some(scratch) = &self.scratch {
-            // the server of the tests flushes nothing
-            return vec![("DATABASE_URL", scratch.url()), ("TRIVIA_DURABILITY", "normal".to_owned())];
+            return vec![("DATABASE_URL", scratch.url())];
         }
         Vec::new()
     }

@@ -322,8 +322,7 @@ fn stats_have_the_keys_of_the_original() {
     let stats = bench.json(["stats"]);
     has_fields(&stats, &STATS);
     assert_eq!(stats["journal_mode"], "wal");
-    // the server of the tests flushes nothing
-    assert_eq!(stats["synchronous_mode"], if ON_A_SERVER { 1 } else { 2 }, "durability is full by default");
+    assert_eq!(stats["synchronous_mode"], 2, "durability is full by default");
     assert!(stats["last_backup"].is_string());
 }
 
