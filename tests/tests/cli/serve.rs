@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
@@ -66,13 +67,19 @@ impl Server {
 
     /// Reads the log up to what came of a task, which is remembered by then.
     fn wait_for(&mut self, task: &str) -> Value {
+        self.read_to(|fields| {
+            fields["task"] == task && (fields["message"] == "task done" || fields["message"] == "task failed")
+        })
+    }
+
+    /// Reads the log up to an event with such fields.
+    fn read_to(&mut self, is_wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
             let mut line = String::new();
-            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "the log ends without {task}");
+            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "the log ends before that");
             let event: Value = serde_json::from_str(&line).unwrap();
-            let fields = &event["fields"];
-            if fields["task"] == task && (fields["message"] == "task done" || fields["message"] == "task failed") {
-                return fields.clone();
+            if is_wanted(&event["fields"]) {
+                return event["fields"].clone();
             }
         }
     }
@@ -225,6 +232,54 @@ fn a_second_server_is_refused_and_everything_else_is_not() {
     server.signal("TERM");
     assert_eq!(server.end().0, Some(0));
     bench.run(["serve", "--once"]).expect(0);
+}
+
+#[tokio::test]
+async fn a_server_whose_lock_is_lost_takes_it_again_or_ends() {
+    if !ON_A_SERVER {
+        return;
+    }
+    let bench = Bench::ready();
+    let mut server = Server::start(&bench);
+    server.wait_for("forget_sessions");
+    let (other, looking) = (bench.connect().await, bench.connect().await);
+    let number = async |sql: &str| -> i64 {
+        let sql = Statement::from_string(looking.get_database_backend(), sql);
+        looking.query_one_raw(sql).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    };
+    let of_the_lock = "FROM pg_stat_activity WHERE datname = current_database() \
+                       AND application_name LIKE 'trivia-store scheduler %'";
+    let (held, cut) =
+        (format!("SELECT count(*) {of_the_lock}"), format!("SELECT count(pg_terminate_backend(pid)) {of_the_lock}"));
+    assert_eq!(number(&cut).await, 1);
+    server.read_to(|fields| fields["message"].as_str().is_some_and(|said| said.contains("it is taken again")));
+    let until = Instant::now() + Duration::from_secs(60);
+    while number(&held).await == 0 {
+        assert!(server.child.try_wait().unwrap().is_none() && Instant::now() < until, "it is not taken again");
+    }
+    bench.run(["serve", "--once"]).expect_error(1, &["busy", &server.pid()]);
+
+    // somebody else is quicker: he waits for it already
+    let key = "SELECT (CAST(classid AS bigint) << 32) + CAST(objid AS bigint) FROM pg_locks JOIN pg_stat_activity \
+               USING (pid) WHERE locktype = 'advisory' AND application_name LIKE 'trivia-store scheduler %'";
+    let take =
+        format!("SET application_name = 'trivia-store scheduler 1'; SELECT pg_advisory_lock({})", number(key).await);
+    let waiting = tokio::spawn(async move {
+        other.execute_unprepared(&take).await.unwrap();
+        other
+    });
+    let waits = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' \
+                 AND NOT granted AND datname = current_database()";
+    let until = Instant::now() + Duration::from_secs(60);
+    while number(waits).await == 0 {
+        assert!(Instant::now() < until, "nobody waits for the lock");
+    }
+    number(&format!("{cut} AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)")).await;
+    let other = waiting.await.unwrap();
+    let (code, _, stderr) = server.end();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("another"), "{stderr}");
+    other.close().await.unwrap();
 }
 
 #[tokio::test]
