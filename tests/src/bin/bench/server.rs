@@ -1,4 +1,4 @@
-//! The same on PostgreSQL: answers, ranks and picks, beside ours on a file.
+//! The same on PostgreSQL: answers, ranks and picks, beside ours on a file, and answers beside plain SeaORM.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,9 @@ use trivia_infrastructure::{Database, DatabaseOptions, DatabaseUrl, Durability, 
 use trivia_tests::postgres::{ScratchDatabase, Server};
 
 use super::Bench;
+use super::answers::unexplained;
 use super::data::{self, Chance, Field};
+use super::peers::sea_orm;
 use super::picks::pick;
 use super::ranks::{QUESTIONS, Question};
 use super::report::Section;
@@ -20,6 +22,19 @@ use super::stats::{self, Run, Spread, short};
 const CALLERS: [usize; 3] = [1, 64, 256];
 /// Sizes of boards and of sets of questions: a million rows would take longer to copy than to measure.
 const SIZES: usize = 2;
+
+/// Puts a game that is in a file on a server as well.
+async fn copy(server: &'static Server, path: &Path) -> ScratchDatabase {
+    let scratch = server.database().await;
+    let file = DatabaseOptions::new(DatabaseUrl::of_file(path));
+    GameCopy::new(file, scratch.options()).run().await.expect("the game can be copied");
+    scratch
+}
+
+async fn open(scratch: &ScratchDatabase) -> Database {
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+    Database::open(scratch.options(), clock, random).await.expect("the copy can be opened")
+}
 
 /// One game in a file and on a server.
 struct Both {
@@ -37,12 +52,8 @@ struct Pair {
 
 impl Both {
     async fn open(server: &'static Server, path: &Path) -> Self {
-        let scratch = server.database().await;
-        let file = DatabaseOptions::new(DatabaseUrl::of_file(path));
-        GameCopy::new(file, scratch.options()).run().await.expect("the game can be copied");
-        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-        let opened = Database::open(scratch.options(), clock, random).await.expect("the copy can be opened");
-        Self { file: data::open(path, Durability::Full).await, server: opened, _scratch: scratch }
+        let scratch = copy(server, path).await;
+        Self { file: data::open(path, Durability::Full).await, server: open(&scratch).await, _scratch: scratch }
     }
 
     async fn close(self) {
@@ -76,7 +87,8 @@ pub(crate) async fn measure(bench: &Bench) -> Section {
         "The same calls on a server of this machine, over a Unix socket, with its default settings (`fsync` and \
          `synchronous_commit` on). The games were copied from the files by `trivia-db copy`. A file is read from memory \
          and by the process itself; each question to a server is a trip to another process, and other hosts may ask it, \
-         too. CPU is that of our process alone.",
+         too. CPU is that of our process alone. *Plain SeaORM* is the peer of the answers above on a copy of the game, \
+         with row locks; it does not count scores, which ours does for the ranks.",
     );
     answers(bench, server, &mut section).await;
     let mut rows = ranks(bench, server).await;
@@ -88,7 +100,16 @@ pub(crate) async fn measure(bench: &Bench) -> Section {
 async fn answers(bench: &Bench, server: &'static Server, section: &mut Section) {
     let (path, field) = Field::fill(&bench.scratch, "server-answers.db", bench.plan.answering).await;
     let (field, next) = (Arc::new(field), Arc::new(AtomicU64::new(0)));
+    let plain_game = copy(server, &path).await;
+    let plain = sea_orm::open_on_a_server(&plain_game.url()).await;
     let both = Both::open(server, &path).await;
+    let submit_plainly = || {
+        let (plain, field, next) = (plain.clone(), Arc::clone(&field), Arc::clone(&next));
+        move || {
+            let (plain, submission) = (plain.clone(), field.submission(next.fetch_add(1, Ordering::Relaxed)));
+            async move { sea_orm::answer(&plain, submission).await.is_ok() }
+        }
+    };
     let submit = |database: &Database| {
         let (database, field, next) = (database.clone(), Arc::clone(&field), Arc::clone(&next));
         move || {
@@ -96,27 +117,44 @@ async fn answers(bench: &Bench, server: &'static Server, section: &mut Section) 
             async move { database.play().submit_answer(submission).await.is_ok() }
         }
     };
-    let mut runs = CALLERS.map(|callers| (callers, Pair::default()));
+    let mut runs = CALLERS.map(|callers| (callers, Pair::default(), Vec::new()));
     for round in 1..=bench.plan.rounds {
         eprintln!("  answers, round {round}");
-        for (callers, pair) in &mut runs {
+        for (callers, pair, plainly) in &mut runs {
             for (database, runs) in [(&both.file, &mut pair.file), (&both.server, &mut pair.server)] {
                 stats::tasks(*callers, bench.plan.time / 2, submit(database)).await;
                 runs.push(stats::tasks(*callers, bench.plan.time, submit(database)).await);
             }
+            stats::tasks(*callers, bench.plan.time / 2, submit_plainly()).await;
+            plainly.push(stats::tasks(*callers, bench.plan.time, submit_plainly()).await);
         }
     }
     both.close().await;
+    plain.close().await.expect("the pool closes");
+    let mut wrong = unexplained(&open(&plain_game).await).await;
+    // a server has no triggers that count scores, and the peer leaves that out
+    wrong.retain(|drift| drift.table != "score_counts");
+    assert!(wrong.is_empty(), "plain SeaORM: {wrong:?}");
     data::remove(&path);
-    let rows: Vec<_> = runs.iter().map(|(callers, pair)| answer_row(*callers, pair)).collect();
+    let rows: Vec<_> = runs.iter().map(|(callers, pair, plainly)| answer_row(*callers, pair, plainly)).collect();
     section.table(
-        &["callers", "file answers/s", "PostgreSQL answers/s", "CPU us", "p50 us", "p99 us", "PostgreSQL / file"],
+        &[
+            "callers",
+            "file answers/s",
+            "PostgreSQL answers/s",
+            "CPU us",
+            "p50 us",
+            "p99 us",
+            "PostgreSQL / file",
+            "plain SeaORM answers/s",
+            "PostgreSQL / plain SeaORM",
+        ],
         &rows,
     );
 }
 
-fn answer_row(callers: usize, Pair { file, server }: &Pair) -> Vec<String> {
-    assert!(file.iter().chain(server).all(|run| run.errors == 0), "all answers count");
+fn answer_row(callers: usize, Pair { file, server }: &Pair, plainly: &[Run]) -> Vec<String> {
+    assert!(file.iter().chain(server).chain(plainly).all(|run| run.errors == 0), "all answers count");
     let over = |figure: fn(&Run) -> f64| short(Spread::over(server, figure).median);
     vec![
         callers.to_string(),
@@ -126,6 +164,8 @@ fn answer_row(callers: usize, Pair { file, server }: &Pair) -> Vec<String> {
         over(|run| run.p50_us),
         over(|run| run.p99_us),
         Spread::ratio(server, file, |run| run.per_second).to_string(),
+        Spread::over(plainly, |run| run.per_second).to_string(),
+        Spread::ratio(server, plainly, |run| run.per_second).to_string(),
     ]
 }
 

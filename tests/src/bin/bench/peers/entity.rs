@@ -114,7 +114,7 @@ pub(crate) mod questions {
         pub category: String,
         pub difficulty: String,
         pub correct_answer: String,
-        pub options: Option<String>,
+        pub options: Option<Json>,
         pub point_value: Option<i64>,
     }
 

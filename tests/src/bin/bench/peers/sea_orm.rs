@@ -1,4 +1,5 @@
-//! SeaORM as its documentation shows it: a pool of five, `begin`, find, change, save.
+//! SeaORM as its documentation shows it: a pool of five, `begin`, find, change, save. Rows that are changed are locked
+//! when they are found, which means something on a server only.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr,
-    EntityTrait, IntoActiveModel, QueryFilter, TransactionTrait,
+    EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, TransactionTrait,
 };
 use trivia_domain::ports::{AnswerSubmission, Clock};
 use trivia_infrastructure::{Durability, SystemClock};
@@ -31,6 +32,13 @@ pub(crate) async fn open(path: &Path, durability: Durability) -> DatabaseConnect
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
     });
+    Database::connect(options).await.expect("the database opens")
+}
+
+/// The same on a server.
+pub(crate) async fn open_on_a_server(url: &str) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(5).sqlx_logging(false);
     Database::connect(options).await.expect("the database opens")
 }
 
@@ -58,14 +66,14 @@ pub(crate) async fn answer(database: &DatabaseConnection, submission: AnswerSubm
     let asked = Asked {
         difficulty: question.difficulty,
         correct_answer: question.correct_answer,
-        options: question.options.unwrap_or_default(),
+        options: question.options.map(|options| options.to_string()).unwrap_or_default(),
         point_value: question.point_value,
         opened_at: open.opened_at.ok_or_else(refused)?,
         time_limit_ms: game.time_limit_ms,
     };
     let judged = asked.judge(&submission.given, at).ok_or_else(refused)?;
     let Judged { correct, points, elapsed_us, preferred } = judged;
-    let before = users::Entity::find_by_id(user).one(&transaction).await?.ok_or_else(refused)?;
+    let before = users::Entity::find_by_id(user).lock_exclusive().one(&transaction).await?.ok_or_else(refused)?;
     let (seq, today) = (before.last_seq + 1, at.date_naive());
     let streak = if correct { before.current_streak + 1 } else { 0 };
     let total = before.total_points + points;
@@ -117,7 +125,7 @@ pub(crate) async fn answer(database: &DatabaseConnection, submission: AnswerSubm
     tally(&transaction, user, "category", question.category, &judged).await?;
     for (period, starts_on) in periods(today) {
         let key = (user, period.to_owned(), starts_on);
-        match rankings::Entity::find_by_id(key).one(&transaction).await? {
+        match rankings::Entity::find_by_id(key).lock_exclusive().one(&transaction).await? {
             Some(row) => {
                 let (points, answered) = (row.points + points, row.answered + 1);
                 let right = row.correct + i64::from(correct);
@@ -145,7 +153,7 @@ pub(crate) async fn answer(database: &DatabaseConnection, submission: AnswerSubm
         }
     }
     let question_id = open.question_id;
-    match question_counters::Entity::find_by_id(question_id).one(&transaction).await? {
+    match question_counters::Entity::find_by_id(question_id).lock_exclusive().one(&transaction).await? {
         Some(row) => {
             let (asked, right) = (row.times_asked + 1, row.times_correct + i64::from(correct));
             let mut row = row.into_active_model();
@@ -170,7 +178,7 @@ async fn tally(
 ) -> Result<(), DbErr> {
     let key = (user_id, dimension.to_owned(), name.clone());
     let right = i64::from(judged.correct);
-    match user_tallies::Entity::find_by_id(key).one(transaction).await? {
+    match user_tallies::Entity::find_by_id(key).lock_exclusive().one(transaction).await? {
         Some(row) => {
             let (answered, correct, points) = (row.answered + 1, row.correct + right, row.points + judged.points);
             let mut row = row.into_active_model();
