@@ -39,15 +39,16 @@ pub(crate) fn translate(error: DbErr, what: &str) -> StoreError {
     let Some(code) = sqlite_code(&error) else {
         return StoreError::backend(what, error);
     };
+    let reason = said(&error);
     // primary result codes: https://www.sqlite.org/rescode.html
     match code & 0xff {
         5 | 6 => StoreError::Busy { what },
-        8 | 14 | 23 => StoreError::ReadOnly { what, reason: error.to_string() },
+        8 | 14 | 23 => StoreError::ReadOnly { what, reason },
         // a lock for writing on a file that could only be opened for reading
-        10 if code == 3850 => StoreError::ReadOnly { what, reason: error.to_string() },
+        10 if code == 3850 => StoreError::ReadOnly { what, reason },
         // only files of strangers are read with a limit
         9 => StoreError::Corrupt { what, reason: ENDLESS.to_owned() },
-        11 | 26 => StoreError::Corrupt { what, reason: error.to_string() },
+        11 | 26 => StoreError::Corrupt { what, reason },
         13 => StoreError::DiskFull { what, reason: FULL.to_owned() },
         _ => StoreError::backend(what, error),
     }
@@ -162,7 +163,7 @@ pub(crate) fn is_lost(error: &DbErr) -> bool {
 
 /// An error of a PostgreSQL server: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn of_a_server(state: &str, error: DbErr, what: String) -> StoreError {
-    let reason = error.to_string();
+    let reason = said(&error);
     match state {
         // not serializable, deadlock, a lock or a statement took too long, too many locks or connections
         "40001" | "40P01" | "55P03" | "57014" | "53200" | "53300" => StoreError::Busy { what },
@@ -185,6 +186,14 @@ fn driver(error: &DbErr) -> Option<&sqlx::Error> {
         | DbErr::Exec(RuntimeErr::SqlxError(inner))
         | DbErr::Query(RuntimeErr::SqlxError(inner)) => Some(inner.as_ref()),
         _ => None,
+    }
+}
+
+/// What the database said, without what the ORM puts before it.
+fn said(error: &DbErr) -> String {
+    match driver(error) {
+        Some(sqlx::Error::Database(database)) => database.message().to_owned(),
+        _ => error.to_string(),
     }
 }
 
