@@ -339,15 +339,20 @@ impl Field {
         Self { players, sessions }
     }
 
-    /// A small database with players who have all answered once, so that later answers find the rows that
-    /// they change.
+    /// A small database with players who have all answered once, and one more who has answered everything, so that
+    /// later answers find the rows that they change.
     pub(crate) async fn fill(scratch: &Scratch, name: &str, players: u64) -> (PathBuf, Self) {
         let path = scratch.empty(name).await;
         let database = open(&path, Durability::Normal).await;
-        for first in (1..=players).step_by(500) {
-            execute(&database, &Meet(first..=players.min(first + 499))).await.expect("players can be made");
+        let one_more = players + 1;
+        for first in (1..=one_more).step_by(500) {
+            execute(&database, &Meet(first..=one_more.min(first + 499))).await.expect("players can be made");
         }
         let field = Arc::new(Self::prepare(&database, players).await);
+        for session in 0..SESSIONS {
+            let answer = field.answer(session, one_more, mix(session));
+            database.play().submit_answer(answer).await.expect("the answer counts");
+        }
         let mut callers = Vec::new();
         let next = Arc::new(AtomicU64::new(1));
         for _ in 0..64 {

@@ -90,7 +90,7 @@ const QUICK: Plan = Plan {
     time: Duration::from_millis(100),
     sizes: [300, 600, 1_200],
     users: 600,
-    answering: 200,
+    answering: 1_000,
     imported: 1_000,
     simulated: None,
 };

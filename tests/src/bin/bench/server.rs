@@ -99,19 +99,21 @@ pub(crate) async fn measure(bench: &Bench) -> Section {
 
 async fn answers(bench: &Bench, server: &'static Server, section: &mut Section) {
     let (path, field) = Field::fill(&bench.scratch, "server-answers.db", bench.plan.answering).await;
-    let (field, next) = (Arc::new(field), Arc::new(AtomicU64::new(0)));
+    let field = Arc::new(field);
+    // each game counts its own: they are the same answers in each
+    let [in_file, on_server, by_peer] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
     let plain_game = copy(server, &path).await;
     let plain = sea_orm::open_on_a_server(&plain_game.url()).await;
     let both = Both::open(server, &path).await;
     let submit_plainly = || {
-        let (plain, field, next) = (plain.clone(), Arc::clone(&field), Arc::clone(&next));
+        let (plain, field, next) = (plain.clone(), Arc::clone(&field), Arc::clone(&by_peer));
         move || {
             let (plain, submission) = (plain.clone(), field.submission(next.fetch_add(1, Ordering::Relaxed)));
             async move { sea_orm::answer(&plain, submission).await.is_ok() }
         }
     };
-    let submit = |database: &Database| {
-        let (database, field, next) = (database.clone(), Arc::clone(&field), Arc::clone(&next));
+    let submit = |database: &Database, next: &Arc<AtomicU64>| {
+        let (database, field, next) = (database.clone(), Arc::clone(&field), Arc::clone(next));
         move || {
             let (database, submission) = (database.clone(), field.submission(next.fetch_add(1, Ordering::Relaxed)));
             async move { database.play().submit_answer(submission).await.is_ok() }
@@ -121,9 +123,10 @@ async fn answers(bench: &Bench, server: &'static Server, section: &mut Section) 
     for round in 1..=bench.plan.rounds {
         eprintln!("  answers, round {round}");
         for (callers, pair, plainly) in &mut runs {
-            for (database, runs) in [(&both.file, &mut pair.file), (&both.server, &mut pair.server)] {
-                stats::tasks(*callers, bench.plan.time / 2, submit(database)).await;
-                runs.push(stats::tasks(*callers, bench.plan.time, submit(database)).await);
+            let games = [(&both.file, &in_file, &mut pair.file), (&both.server, &on_server, &mut pair.server)];
+            for (database, next, runs) in games {
+                stats::tasks(*callers, bench.plan.time / 2, submit(database, next)).await;
+                runs.push(stats::tasks(*callers, bench.plan.time, submit(database, next)).await);
             }
             stats::tasks(*callers, bench.plan.time / 2, submit_plainly()).await;
             plainly.push(stats::tasks(*callers, bench.plan.time, submit_plainly()).await);
